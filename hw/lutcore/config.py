@@ -1,0 +1,291 @@
+"""`TensorCoreConfig`: the front door. It validates the parameters and owns every derived width."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigError
+from .formats import FloatFormat, IntegerFormat, activation
+
+__all__ = ["PRESETS", "TensorCoreConfig", "preset"]
+
+MAX_LANES = 1 << 16
+
+
+def _ceil_log2(value: int) -> int:
+    return (value - 1).bit_length()
+
+
+def _signed_bits(magnitude: int) -> int:
+    """Bits of a two's complement number that holds -magnitude to +magnitude."""
+    return magnitude.bit_length() + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorCoreConfig:
+    """Parameters of a LUT tensor core that computes O[m, n] += A[m, k] W[n, k]^T each step.
+
+    name             what Verilog, reports and files call it
+    m, n             rows of activations and columns of weights; m * n lanes
+    lookup_group     g, activations that one table combines (2 to 6)
+    groups_per_step  tables that a lane reads in one cycle
+    table_bits       width of a table entry, two's complement (4 to 16)
+    guard_bits       bits below a table step in which float activations are summed (0 to 8)
+    block            most activations along K that share one scale; a multiple of k
+    weight_bits      most bit planes in a pass (1 to 8)
+    zero_bits        width of the doubled zero point z' = 2z + 1 - 2^bits (2 to 16)
+    activations      names of the activation formats built in
+    rescale_columns  columns rescaled in a cycle; divides n
+
+    Any violation raises ConfigError with the field, its value and what would do. The derived
+    widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
+    docs/specification.md for the arithmetic.
+    """
+
+    name: str = "custom"
+    m: int
+    n: int
+    lookup_group: int = 4
+    groups_per_step: int = 1
+    table_bits: int = 10
+    guard_bits: int = 3
+    block: int = 64
+    weight_bits: int = 8
+    zero_bits: int = 10
+    activations: tuple[str, ...] = ("int8", "fp16")
+    rescale_columns: int = 1
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and type(value) is not int:
+                raise ConfigError(f"{field.name} must be an integer, not {value!r}")
+        if not isinstance(self.name, str) or not self.name.isidentifier() or not self.name.isascii():
+            raise ConfigError(
+                f"name must be an identifier of letters, digits and '_', not {self.name!r}"
+            )
+        for field, low, high in (
+            ("m", 1, 1024),
+            ("n", 1, 4096),
+            ("lookup_group", 2, 6),
+            ("groups_per_step", 1, 64),
+            ("table_bits", 4, 16),
+            ("guard_bits", 0, 8),
+            ("block", 2, 4096),
+            ("weight_bits", 1, 8),
+            ("zero_bits", 2, 16),
+            ("rescale_columns", 1, 4096),
+        ):
+            if not low <= getattr(self, field) <= high:
+                raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
+        if self.lanes > MAX_LANES:
+            raise ConfigError(f"m * n must be at most {MAX_LANES} lanes, not {self.lanes}")
+        if self.block % self.k:
+            raise ConfigError(
+                f"block must be a multiple of k = lookup_group * groups_per_step = {self.k}, "
+                f"not {self.block}; {max(1, self.block // self.k) * self.k} would do"
+            )
+        if self.n % self.rescale_columns:
+            raise ConfigError(
+                f"rescale_columns must divide n = {self.n}, not {self.rescale_columns}"
+            )
+        self._check_activations()
+        if self.difference_bits > 41:
+            raise ConfigError(
+                f"difference_bits must be at most 41, not {self.difference_bits}; "
+                f"reduce block ({self.block}), table_bits ({self.table_bits}), "
+                f"weight_bits ({self.weight_bits}) or zero_bits ({self.zero_bits})"
+            )
+
+    def _check_activations(self) -> None:
+        names = self.activations
+        if not isinstance(names, tuple) or not names:
+            raise ConfigError(f"activations must be a tuple of one or more formats, not {names!r}")
+        if len(set(names)) != len(names):
+            raise ConfigError(f"activations must not repeat a format: {', '.join(names)}")
+        for fmt in self.formats:
+            if isinstance(fmt, IntegerFormat) and self.table_bits < fmt.bits + self.group_bits:
+                raise ConfigError(
+                    f"table_bits must be at least {fmt.bits + self.group_bits} to hold sums of "
+                    f"{self.lookup_group} {fmt.name} activations exactly, not {self.table_bits}"
+                )
+
+    # Derived sizes, in the order of the data flow.
+
+    @property
+    def formats(self) -> tuple[FloatFormat | IntegerFormat, ...]:
+        """The activation formats built in; the `format` field of a pass indexes this tuple."""
+        return tuple(activation(name) for name in self.activations)
+
+    @property
+    def k(self) -> int:
+        """Activations along K that a step consumes."""
+        return self.lookup_group * self.groups_per_step
+
+    @property
+    def lanes(self) -> int:
+        """Lanes in the array."""
+        return self.m * self.n
+
+    @property
+    def max_steps(self) -> int:
+        """Steps in a full block."""
+        return self.block // self.k
+
+    @property
+    def entries(self) -> int:
+        """Stored entries of one table: half of 2^g, by symmetry."""
+        return 1 << (self.lookup_group - 1)
+
+    @property
+    def group_bits(self) -> int:
+        """Bits that a sum of lookup_group equal terms adds: ceil(log2 g)."""
+        return _ceil_log2(self.lookup_group)
+
+    @property
+    def activation_bits(self) -> int:
+        """Width of one activation on the input stream: the widest format built in."""
+        return max(fmt.bits for fmt in self.formats)
+
+    @property
+    def guard(self) -> int:
+        """Guard bits in hardware: guard_bits where a float format is built in, else 0."""
+        return self.guard_bits if any(isinstance(f, FloatFormat) for f in self.formats) else 0
+
+    @property
+    def aligned_limit(self) -> int:
+        """Largest magnitude of an aligned float activation, in units of 2^-guard table steps.
+
+        A group of lookup_group such values sums and rounds to at most 2^(table_bits-1) - 1, so an
+        entry never overflows and never saturates.
+        """
+        doubled = ((1 << self.table_bits) - 1) << self.guard  # 2 * (2^(table_bits-1) - 1/2)
+        return (doubled - 1) // (2 * self.lookup_group)
+
+    @property
+    def aligned_bits(self) -> int:
+        """Width of an aligned activation, two's complement, in units of 2^-guard table steps."""
+        return max(
+            fmt.bits + self.guard
+            if isinstance(fmt, IntegerFormat)
+            else _signed_bits(self.aligned_limit)
+            for fmt in self.formats
+        )
+
+    @property
+    def exponent_bits(self) -> int:
+        """Width of the two's complement block exponent e (a table step is 2^e)."""
+        bound = 1
+        for fmt in self.formats:
+            if isinstance(fmt, FloatFormat):
+                offset = self.step_offset(fmt)
+                bound = max(bound, abs(offset + 1), abs(offset + fmt.special_field + 1))
+        return _signed_bits(bound)
+
+    def step_offset(self, fmt: FloatFormat) -> int:
+        """e - E: the exponent of a table step less the block's exponent field E."""
+        return 1 - fmt.bias + self.group_bits - (self.table_bits - 1)
+
+    @property
+    def sum_bits(self) -> int:
+        """Width of the sum of a block's activations in table steps (the all-ones entries)."""
+        return _signed_bits(self._groups_per_block << (self.table_bits - 1))
+
+    @property
+    def psum_bits(self) -> int:
+        """Width of a lane's accumulator: all planes of a block."""
+        return _signed_bits(self._psum_limit)
+
+    @property
+    def difference_bits(self) -> int:
+        """Width of psum - z' * sum."""
+        zero_limit = 1 << (self.zero_bits - 1)
+        return _signed_bits(
+            self._psum_limit + zero_limit * (self._groups_per_block << (self.table_bits - 1))
+        )
+
+    @property
+    def column_groups(self) -> int:
+        """Beats in which the columns of a tile are rescaled and emitted."""
+        return self.n // self.rescale_columns
+
+    @property
+    def weight_beat_bytes(self) -> int:
+        """Bytes of one beat of folded weight codes, padded to whole bytes."""
+        return -(-self.n * self.groups_per_step * self.lookup_group // 8)
+
+    @property
+    def _groups_per_block(self) -> int:
+        return self.max_steps * self.groups_per_step
+
+    @property
+    def _psum_limit(self) -> int:
+        planes = (1 << self.weight_bits) - 1
+        return planes * (self._groups_per_block << (self.table_bits - 1))
+
+    # Files.
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> TensorCoreConfig:
+        """Read a configuration file; every key is a field of this class."""
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: is not TOML: {error}") from None
+        fields = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in fields:
+                raise ConfigError(f"{path}: unknown key {key!r}; known are {', '.join(fields)}")
+        for key in ("m", "n"):
+            if key not in values:
+                raise ConfigError(f"{path}: key {key!r} is missing")
+        if isinstance(values.get("activations"), list):
+            values["activations"] = tuple(values["activations"])
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    def to_toml(self) -> str:
+        """The configuration as TOML text that `from_toml` reads back."""
+        lines: list[str] = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                value = "[" + ", ".join(f'"{item}"' for item in value) + "]"
+            elif isinstance(value, str):
+                value = f'"{value}"'
+            lines.append(f"{field.name} = {value}\n")
+        return "".join(lines)
+
+
+PRESETS: dict[str, TensorCoreConfig] = {
+    config.name: config
+    for config in (
+        TensorCoreConfig(name="paper", m=2, n=64, rescale_columns=4),
+        TensorCoreConfig(
+            name="tiny", m=2, n=4, lookup_group=3, block=12, zero_bits=10, rescale_columns=2
+        ),
+        TensorCoreConfig(name="wide", m=2, n=16, groups_per_step=4, rescale_columns=4),
+    )
+}
+"""Named configurations: choices of the command, rows of the CI matrix and of synthesis at once.
+
+paper  the best tile of the original at M N K = 512: M2 N64 K4
+tiny   for tests and small FPGAs; a lookup group that is no power of two
+wide   four lookup groups in a step
+"""
+
+
+def preset(name: str) -> TensorCoreConfig:
+    """The preset called `name`; ConfigError if there is none."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ConfigError(f"preset {name!r} is unknown; known are {', '.join(PRESETS)}") from None
