@@ -1,0 +1,63 @@
+# The commands of the project; `make` lists them. Every path is relative, so that a checkout may lie
+# in a folder with spaces in its name.
+
+PYTHON ?= python3
+PRESET ?= paper
+CONFIG ?=
+OUT ?= build/verilog
+LIBERTY ?=
+UNIT ?=
+MODEL ?=
+WAVES ?=
+
+ENV := .venv/complete
+BIN := .venv/bin
+
+# $(call option,--name,value) is the option, quoted for the shell, or nothing for an empty value.
+quote = '$(subst ','\'',$(1))'
+option = $(if $(2),$(1) $(call quote,$(2)))
+configuration = $(or $(call option,--config,$(CONFIG)),--preset $(call quote,$(PRESET)))
+
+# Commands below start compilers and their own make; they are not part of this make's -j.
+unexport MAKEFLAGS MFLAGS
+
+.DELETE_ON_ERROR:
+.PHONY: help env sim synth verilog test lint mutants soak clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE UNIT=NAME MODEL=DIR WAVES=1'
+
+env: $(ENV) ## build .venv from the lock (PYTHON=python3)
+
+$(ENV): pyproject.toml requirements.lock scripts/env.sh
+	@PYTHON=$(call quote,$(PYTHON)) sh scripts/env.sh
+
+sim: $(ENV) ## run a model's layers through RTL and golden model (MODEL, WAVES)
+	@$(BIN)/lutcore sim $(call option,--model,$(MODEL)) $(if $(filter-out 0,$(WAVES)),--waves)
+
+synth: $(ENV) ## area of a core by unit (PRESET or CONFIG, LIBERTY, UNIT)
+	@$(BIN)/lutcore synth $(configuration) $(call option,--liberty,$(LIBERTY)) \
+		$(call option,--unit,$(UNIT)) --out build/synth
+
+verilog: $(ENV) ## write Verilog and what goes with it (PRESET or CONFIG, OUT)
+	@$(BIN)/lutcore verilog $(configuration) --out $(call quote,$(OUT))
+
+lint: $(ENV) ## check style, format, types and import directions
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint ## lint, then every test
+	$(BIN)/pytest -n 2
+
+mutants: $(ENV) ## apply deliberate RTL bugs one at a time; each must be caught
+	@$(BIN)/python -m lutverif.mutants
+
+soak: $(ENV) ## a long random comparison of RTL and golden model
+	@$(BIN)/python -m lutverif.soak
+
+clean: ## remove what the other targets wrote, except .venv
+	@rm -rf build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	@find hw verif synth scripts -name __pycache__ -type d -prune -exec rm -rf {} +

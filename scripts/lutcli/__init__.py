@@ -1,0 +1,1 @@
+"""The `lutcore` command: thin, one module a subcommand."""
