@@ -63,7 +63,11 @@ class TensorCoreConfig:
             value = getattr(self, field.name)
             if field.type == "int" and type(value) is not int:
                 raise ConfigError(f"{field.name} must be an integer, not {value!r}")
-        if not isinstance(self.name, str) or not self.name.isidentifier() or not self.name.isascii():
+        if (
+            not isinstance(self.name, str)
+            or not self.name.isidentifier()
+            or not self.name.isascii()
+        ):
             raise ConfigError(
                 f"name must be an identifier of letters, digits and '_', not {self.name!r}"
             )
@@ -104,9 +108,10 @@ class TensorCoreConfig:
         names = self.activations
         if not isinstance(names, tuple) or not names:
             raise ConfigError(f"activations must be a tuple of one or more formats, not {names!r}")
+        formats = self.formats  # knows each name, or raises
         if len(set(names)) != len(names):
             raise ConfigError(f"activations must not repeat a format: {', '.join(names)}")
-        for fmt in self.formats:
+        for fmt in formats:
             if isinstance(fmt, IntegerFormat) and self.table_bits < fmt.bits + self.group_bits:
                 raise ConfigError(
                     f"table_bits must be at least {fmt.bits + self.group_bits} to hold sums of "

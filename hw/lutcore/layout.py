@@ -23,11 +23,16 @@ __all__ = [
     "PackedWeights",
     "Segment",
     "TernaryWeights",
+    "check_array",
+    "check_weights",
     "fold",
     "pack",
     "segments",
     "unfold",
 ]
+
+MAX_ZERO = 1 << 15
+"""Largest zero point in magnitude; twice it is beyond the widest `zero_bits`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def segments(k: int, group: int, config: TensorCoreConfig) -> list[Segment]:
     return cuts
 
 
-def _check_array(name: str, value: object, ndim: int) -> NDArray[np.generic]:
+def check_array(name: str, value: object, ndim: int) -> NDArray[np.generic]:
+    """`value` if it is a nonempty array of `ndim` dimensions; InputError naming `name` if not."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"{name} must be a numpy array, not {type(value).__name__}")
     if value.ndim != ndim:
@@ -75,7 +81,7 @@ def _check_group(group: object) -> int:
 
 
 def _check_scales(scales: object, n: int, k: int, group: int) -> NDArray[np.float32]:
-    array = _check_array("scales", scales, 2)
+    array = check_array("scales", scales, 2)
     if array.dtype not in (np.float32, np.float16):
         raise InputError(f"scales must be float32 or float16, not {array.dtype}")
     expected = (n, -(-k // group))
@@ -105,7 +111,7 @@ class AffineWeights:
     codes   [N, K] unsigned integers below 2^bits
     bits    1 to 8
     scales  [N, ceil(K / group)] float32 or float16; zero or normal
-    zeros   same shape; multiples of 1/2
+    zeros   same shape; multiples of 1/2 within -MAX_ZERO..MAX_ZERO
     group   weights along K that share a scale; the last group may be short
 
     Raises InputError with the field, its value and what would do.
@@ -124,7 +130,7 @@ class AffineWeights:
         if not 1 <= bits <= 8:
             raise InputError(f"bits must be 1..8, not {bits}")
         object.__setattr__(self, "bits", int(bits))
-        codes = _check_array("codes", self.codes, 2)
+        codes = check_array("codes", self.codes, 2)
         if codes.dtype.kind != "u":
             raise InputError(f"codes must be unsigned integers, not {codes.dtype}")
         if int(codes.max()) >> self.bits:
@@ -137,7 +143,7 @@ class AffineWeights:
         object.__setattr__(self, "group", _check_group(self.group))
         scales = _check_scales(self.scales, *codes.shape, self.group)
         object.__setattr__(self, "scales", scales)
-        zeros = _check_array("zeros", self.zeros, 2)
+        zeros = check_array("zeros", self.zeros, 2)
         if zeros.shape != scales.shape:
             raise InputError(
                 f"zeros must have the shape of scales, {scales.shape}, not {zeros.shape}"
@@ -145,11 +151,14 @@ class AffineWeights:
         if zeros.dtype.kind not in "fiu":
             raise InputError(f"zeros must be real numbers, not {zeros.dtype}")
         zeros = zeros.astype(np.float64)
-        odd = ~np.isfinite(zeros) | (np.rint(2 * zeros) != 2 * zeros)
+        near = np.abs(zeros) <= MAX_ZERO  # False for NaN
+        doubled = 2 * np.where(near, zeros, 0.0)
+        odd = ~near | (np.rint(doubled) != doubled)
         if odd.any():
             where = tuple(int(i) for i in np.argwhere(odd)[0])
             raise InputError(
-                f"zeros must be finite multiples of 1/2, but zeros{list(where)} is {zeros[where]}"
+                f"zeros must be multiples of 1/2 within -{MAX_ZERO}..{MAX_ZERO}, but "
+                f"zeros{list(where)} is {zeros[where]}"
             )
         object.__setattr__(self, "zeros", zeros)
 
@@ -187,7 +196,7 @@ class TernaryWeights:
     group: int
 
     def __post_init__(self) -> None:
-        ternary = _check_array("ternary", self.ternary, 2)
+        ternary = check_array("ternary", self.ternary, 2)
         if ternary.dtype != np.int8:
             raise InputError(f"ternary must be int8, not {ternary.dtype}")
         outside = (ternary < -1) | (ternary > 1)
@@ -259,10 +268,9 @@ class PackedWeights:
     zeros: NDArray[np.int64]
 
 
-def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> PackedWeights:
-    """Pack weights for `config`; InputError where a width of the configuration cannot hold them."""
-    planes = weights.planes
-    count, n, k = planes.shape
+def check_weights(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> None:
+    """InputError where a width of the configuration cannot hold the planes or zero points."""
+    count = weights.bits if isinstance(weights, AffineWeights) else 2
     if count > config.weight_bits:
         raise InputError(
             f"weights have {count} bit planes, but weight_bits of the configuration is "
@@ -270,12 +278,20 @@ def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> P
         )
     zeros = weights.doubled_zeros
     limit = 1 << (config.zero_bits - 1)
-    if zeros.size and not (-limit <= zeros.min() and zeros.max() < limit):
-        where = tuple(int(i) for i in np.argwhere((zeros < -limit) | (zeros >= limit))[0])
+    outside = (zeros < -limit) | (zeros >= limit)
+    if outside.any():
+        where = tuple(int(i) for i in np.argwhere(outside)[0])
         raise InputError(
             f"zeros{list(where)} makes z' = 2z + 1 - 2^bits = {zeros[where]}, which does not fit "
             f"zero_bits = {config.zero_bits} (-{limit}..{limit - 1})"
         )
+
+
+def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> PackedWeights:
+    """Pack weights for `config`; InputError where a width of the configuration cannot hold them."""
+    check_weights(weights, config)
+    planes = weights.planes
+    count, n, k = planes.shape
     cuts = segments(k, weights.group, config)
     tiles = -(-n // config.n)
     rows = np.zeros((count, tiles * config.n, k), dtype=np.uint8)
@@ -295,7 +311,7 @@ def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> P
         equal=isinstance(weights, TernaryWeights),
         beats=np.concatenate(beats, axis=1),
         scales=by_tile(weights.scales),
-        zeros=by_tile(zeros),
+        zeros=by_tile(weights.doubled_zeros),
     )
 
 

@@ -1,0 +1,67 @@
+"""The tensor core: precompute, table, lookup and rescale joined by streams.
+
+    i_passes, i_activations -> precompute -> table -> lookup -> rescale -> o_outputs
+                                         i_weights --^         ^-- i_scales
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib.wiring import In, Out
+
+from .config import TensorCoreConfig
+from .lookup import LookupArray
+from .precompute import Precompute
+from .rescale import Rescale
+from .table import Table
+from .unit import Unit
+
+__all__ = ["TensorCore"]
+
+
+class TensorCore(Unit):
+    """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes.
+
+    Cycle contract: with all streams ready, a pass of p planes and s steps takes
+    max(p * s, N/R) cycles, the first step of a pass enters the lanes `fill` cycles after the last
+    activation beat, and passes follow each other without a gap. Each stream may stall at any time.
+    """
+
+    suffix = ""
+    fill = Precompute.latency + 1
+
+    def __init__(self, config: TensorCoreConfig, top: str = "lut_tensor_core") -> None:
+        self.precompute = Precompute(config, top)
+        self.table = Table(config, top)
+        self.lookup = LookupArray(config, top)
+        self.rescale = Rescale(config, top)
+        super().__init__(config, top, self.precompute, self.table, self.lookup, self.rescale)
+
+    def ports(self) -> dict[str, Any]:
+        return {
+            "i_passes": In(self.layouts.signature("passes")),
+            "i_activations": In(self.layouts.signature("activations")),
+            "i_weights": In(self.layouts.signature("weights")),
+            "i_scales": In(self.layouts.signature("scales")),
+            "o_outputs": Out(self.layouts.signature("outputs")),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        steps, tables, psums = (
+            self.layouts.signature(name).create(path=(name,))
+            for name in ("steps", "tables", "psums")
+        )
+        m.submodules.precompute = self.precompute.place(
+            i_passes=self.i_passes, i_activations=self.i_activations, o_steps=steps
+        )
+        m.submodules.table = self.table.place(i_steps=steps, o_tables=tables)
+        m.submodules.lookup = self.lookup.place(
+            i_tables=tables, i_weights=self.i_weights, o_psums=psums
+        )
+        m.submodules.rescale = self.rescale.place(
+            i_psums=psums, i_scales=self.i_scales, o_outputs=self.o_outputs
+        )
+        return m

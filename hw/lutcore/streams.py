@@ -1,0 +1,83 @@
+"""Payload layouts of every stream, by configuration. First field at the least significant bit."""
+
+from __future__ import annotations
+
+from amaranth.hdl import signed
+from amaranth.lib import data, stream
+
+from .config import TensorCoreConfig
+from .formats import FP32
+
+__all__ = ["StreamLayouts", "index_bits"]
+
+
+def index_bits(count: int) -> int:
+    """Bits of an index below `count`; at least one, since Verilog has no empty vector."""
+    return max(1, (count - 1).bit_length())
+
+
+class StreamLayouts:
+    """The payload layouts of `config`, in the order of the data flow.
+
+    passes       one descriptor per segment of K
+    activations  m rows of k activations, one beat a step
+    steps        m rows of k aligned activations, repeated for every plane
+    tables       m rows of G tables of 2^(g-1) entries
+    weights      n columns of G folded lookup codes, one beat per plane and step
+    psums        m * n accumulators and m activation sums, one beat per pass
+    scales       rescale_columns columns of FP32 scale and doubled zero point
+    outputs      rescale_columns columns of m results
+    """
+
+    def __init__(self, config: TensorCoreConfig) -> None:
+        c = config
+
+        def rows(element: data.Layout | int | object) -> data.ArrayLayout:
+            return data.ArrayLayout(element, c.m)  # type: ignore[arg-type]
+
+        self.kind = data.StructLayout({"first": 1, "last": 1, "raw": 1})
+        self.passes = data.StructLayout(
+            {
+                "format": index_bits(len(c.formats)),
+                "planes": index_bits(c.weight_bits),
+                "steps": index_bits(c.max_steps),
+                "equal": 1,
+                "kind": self.kind,
+            }
+        )
+        self.activations = rows(data.ArrayLayout(c.activation_bits, c.k))
+        self.scaling = data.StructLayout(
+            {"exponents": rows(signed(c.exponent_bits)), "nonfinite": c.m, "kind": self.kind}
+        )
+        self.control = data.StructLayout({"clear": 1, "shift": 1, "restart_sum": 1, "end": 1})
+        self.steps = data.StructLayout(
+            {
+                "values": rows(data.ArrayLayout(signed(c.aligned_bits), c.k)),
+                "control": self.control,
+                "scaling": self.scaling,
+            }
+        )
+        self.row_tables = data.ArrayLayout(
+            data.ArrayLayout(signed(c.table_bits), c.entries), c.groups_per_step
+        )
+        self.tables = data.StructLayout(
+            {"rows": rows(self.row_tables), "control": self.control, "scaling": self.scaling}
+        )
+        self.codes = data.ArrayLayout(c.lookup_group, c.groups_per_step)
+        self.weights = data.ArrayLayout(self.codes, c.n)
+        self.psums = data.StructLayout(
+            {
+                "columns": data.ArrayLayout(rows(signed(c.psum_bits)), c.n),
+                "sums": rows(signed(c.sum_bits)),
+                "scaling": self.scaling,
+            }
+        )
+        self.scales = data.ArrayLayout(
+            data.StructLayout({"scale": FP32.bits, "zero": signed(c.zero_bits)}),
+            c.rescale_columns,
+        )
+        self.outputs = data.ArrayLayout(rows(FP32.bits), c.rescale_columns)
+
+    def signature(self, name: str) -> stream.Signature:
+        """The valid/ready stream that carries the layout called `name`."""
+        return stream.Signature(getattr(self, name))

@@ -1,0 +1,86 @@
+"""`Unit`: a component that becomes exactly one Verilog module, however often it is placed.
+
+Amaranth writes a module for every instance of a submodule. A unit is placed as an instance of a
+module by name instead, and `export` converts every unit once: 128 lanes are one definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
+from amaranth.lib import wiring
+
+from .config import TensorCoreConfig
+from .streams import StreamLayouts
+
+__all__ = ["Unit", "balanced_sum"]
+
+
+class Unit(wiring.Component):
+    """Base of every unit of the core.
+
+    suffix     what the module's name adds to the name of the top module
+    clocked    whether the module has `clk` and `rst`
+    children   units of the modules that this one places
+    """
+
+    suffix: ClassVar[str]
+    clocked: ClassVar[bool] = True
+
+    def __init__(self, config: TensorCoreConfig, top: str, *children: Unit) -> None:
+        self.config = config
+        self.top = top
+        self.layouts = StreamLayouts(config)
+        self.children = children
+        super().__init__(self.ports())
+
+    def ports(self) -> dict[str, Any]:
+        """The members of the unit's signature, from its configuration and layouts."""
+        raise NotImplementedError
+
+    @property
+    def module_name(self) -> str:
+        """Name of the Verilog module."""
+        return f"{self.top}_{self.suffix}" if self.suffix else self.top
+
+    def definitions(self) -> Iterator[Unit]:
+        """Every unit whose module this one needs, leaves first, itself last, each name once."""
+        seen: set[str] = set()
+        for child in self.children:
+            for unit in child.definitions():
+                if unit.module_name not in seen:
+                    seen.add(unit.module_name)
+                    yield unit
+        yield self
+
+    def place(self, **connections: Any) -> Instance:
+        """An instance of this unit's module; every port is connected by name.
+
+        A connection is a value, or for a stream an interface with the same members.
+        """
+        ports: list[tuple[str, str, Any]] = []
+        missing = set(self.signature.members) ^ set(connections)
+        if missing:
+            raise TypeError(f"{self.module_name}: ports {sorted(missing)} do not match")
+        for path, member, port in self.signature.flatten(self):
+            value = connections[str(path[0])]
+            for part in path[1:]:
+                value = getattr(value, str(part))
+            value = Value.cast(value)
+            if len(value) != len(Value.cast(port)):
+                raise TypeError(f"{self.module_name}.{path}: {len(value)} bits do not fit")
+            kind = "i" if member.flow == wiring.In else "o"
+            ports.append((kind, "__".join(str(part) for part in path), value))
+        if self.clocked:
+            ports += [("i", "clk", ClockSignal()), ("i", "rst", ResetSignal())]
+        return Instance(self.module_name, *ports)
+
+
+def balanced_sum(terms: list[Value]) -> Value:
+    """The sum of `terms` as a balanced tree; as wide as its values need."""
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[len(pairs) * 2 :]
+    return terms[0]
