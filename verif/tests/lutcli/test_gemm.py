@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lutcli.files import read_weights
+from lutcore.config import PRESETS, preset
+from lutverif import golden
+
+TINY = preset("tiny")
+
+
+def bits(array: np.ndarray) -> np.ndarray:
+    return array.view(np.uint32)
+
+
+@pytest.mark.parametrize("weights", ["W.npz", "T.npz"])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16])
+def test_golden(weights: str, dtype: type, folder: Path, gemm: Callable[..., Any]) -> None:
+    activations = np.load("A.npy").astype(dtype)
+    np.save("A.npy", activations)
+    assert gemm(weights=weights) == (0, "", "")
+    with np.load("O.npz") as results:
+        assert sorted(results.files) == ["config", "out"]
+        assert str(results["config"]) == TINY.to_toml()
+        expected = golden.core(activations, read_weights(Path(weights)), TINY, "fp32")
+        assert results["out"].dtype == np.float32
+        assert np.array_equal(bits(results["out"]), bits(expected))
+
+
+def test_int32_is_twice_the_integer_product(folder: Path, gemm: Callable[..., Any]) -> None:
+    assert gemm(output="int32").status == 0
+    with np.load("W.npz") as w, np.load("O.npz") as results:
+        zeros = np.repeat(w["zeros"], int(w["group"]), axis=1)[:, : w["codes"].shape[1]]
+        product = np.load("A.npy").astype(np.int64) @ (2 * (w["codes"] - zeros)).astype(np.int64).T
+        assert results["out"].dtype == np.int32
+        assert np.array_equal(results["out"], product)
+
+
+def test_rtl_adds_its_cycles(
+    folder: Path, gemm: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def simulated(*arguments: Any) -> tuple[np.ndarray, int]:
+        calls.append(arguments)
+        return np.full((3, 5), 7, np.int32), 123
+
+    native = SimpleNamespace(gemm=simulated)
+    monkeypatch.setitem(sys.modules, "lutverif.native", native)
+    monkeypatch.setattr("lutverif.native", native, raising=False)
+    assert gemm(backend="rtl", output="int32") == (0, "", "")
+    (arguments,) = calls
+    assert np.array_equal(arguments[0], np.load("A.npy"))
+    assert arguments[2:] == (TINY, "int32")
+    with np.load("O.npz") as results:
+        assert sorted(results.files) == ["config", "cycles", "out"]
+        assert (results["out"] == 7).all()
+        assert int(results["cycles"]) == 123
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_config_file_and_preset_agree(name: str, folder: Path, gemm: Callable[..., Any]) -> None:
+    Path("c.toml").write_text(PRESETS[name].to_toml())
+    assert gemm(preset=name).status == 0
+    assert gemm(config="c.toml", out="P.npz").status == 0
+    assert Path("O.npz").read_bytes() == Path("P.npz").read_bytes()
+
+
+def test_foreign_byte_and_memory_order(folder: Path, gemm: Callable[..., Any]) -> None:
+    np.save("A.npy", np.load("A.npy").astype("<f2"))
+    assert gemm().status == 0
+    np.save("B.npy", np.asfortranarray(np.load("A.npy").astype(">f2")))
+    assert gemm(activations="B.npy", out="P.npz").status == 0
+    assert Path("O.npz").read_bytes() == Path("P.npz").read_bytes()
