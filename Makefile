@@ -47,7 +47,7 @@ lint: $(ENV) ## check style, format, types and import directions
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/pyright
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 test: lint ## lint, then every test
 	$(BIN)/pytest -n 2
