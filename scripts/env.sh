@@ -33,4 +33,5 @@ pip() {
 pip install --no-deps --requirement requirements.lock
 pip install --no-deps --no-build-isolation --editable .
 pip check
+.venv/bin/python -c 'from lutverif import native; print("make env: using", native.verilator()[0])'
 touch .venv/complete
