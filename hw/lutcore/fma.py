@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .formats import FP32, FloatFormat, IntegerFormat
@@ -18,6 +18,18 @@ __all__ = ["Fma"]
 
 EXTRA_BITS = 3  # guard, round and sticky below the product
 GAP_BITS = 2  # between product and an addend far above it, so that it rounds alike
+
+
+def leading_zeros(value: Value) -> Value:
+    """Zeros above the highest one of `value`; its width where there is none. A tree of halves."""
+    width = len(value)
+    if width == 1:
+        return ~value
+    low = 1 << ((width - 1).bit_length() - 1)
+    low_half, high_half = value[:low], value[low:]
+    return Mux(
+        high_half.any(), leading_zeros(high_half), leading_zeros(low_half) + (width - low)
+    )
 
 
 class Fma(Unit):
@@ -144,12 +156,7 @@ class Fma(Unit):
         # After stage 3: normalise, round to nearest even, pack.
         assert width - EXTRA_BITS - digits >= 1 << (c.exponent_bits - 1), "room may be negative"
         zeros, room, shift = Signal(range(width + 2)), Signal(exponent), Signal(range(width + 2))
-        with m.Switch(size):
-            for leading in range(width + 1):
-                with m.Case("0" * leading + "1" + "-" * (width - leading)):
-                    m.d.comb += zeros.eq(leading)
-            with m.Default():
-                m.d.comb += zeros.eq(width + 1)
+        m.d.comb += zeros.eq(leading_zeros(size))
         # Bit `width` of size has exponent base + width - EXTRA_BITS; field 1 has its top at digits.
         m.d.comb += room.eq(base_3 + (width - EXTRA_BITS - digits))
         normal = Signal()

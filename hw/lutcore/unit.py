@@ -35,6 +35,8 @@ class Unit(wiring.Component):
         self.layouts = StreamLayouts(config)
         self.children = children
         super().__init__(self.ports())
+        # A unit made for its names or widths alone is not a mistake.
+        self._MustUse__silence = True
 
     def ports(self) -> dict[str, Any]:
         """The members of the unit's signature, from its configuration and layouts."""

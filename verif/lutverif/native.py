@@ -33,8 +33,10 @@ from numpy.typing import NDArray
 
 __all__ = ["HarnessError", "NativeModel", "StreamPort", "cache_directory", "core_model", "verilator"]
 
-VERILATOR_FLAGS = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal"]
+VERILATOR_FLAGS = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-lint"]
 COMPILER_FLAGS = "-O2 -fPIC"
+# The wheel's makefile leaves empty how g++ includes a precompiled header.
+MAKE_FLAGS = "OPT_FAST=-O2 CFG_CXXFLAGS_PCH_I=-include"
 
 
 class HarnessError(LutCoreError):
@@ -239,7 +241,7 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
         f"-DTRACE={int(trace)} -DSTREAM_COUNT={len(streams)} "
         f"-DMAX_BEAT_BYTES={max(s.beat_bytes for s in streams)}"
     )
-    recipe = "\0".join([verilog, top, source, tool, *flags, defines, COMPILER_FLAGS])
+    recipe = "\0".join([verilog, top, source, tool, *flags, defines, COMPILER_FLAGS, MAKE_FLAGS])
     key = hashlib.sha256(recipe.encode()).hexdigest()[:24]
 
     def build(work: Path) -> None:
@@ -247,7 +249,7 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
         (work / "harness.cpp").write_text(source)
         command = [tool, "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vmodel"]
         command += ["--top-module", top, *flags, "-CFLAGS", f"{COMPILER_FLAGS} {defines}"]
-        command += ["-LDFLAGS", "-shared", "-MAKEFLAGS", "OPT_FAST=-O2", "--Mdir", "obj"]
+        command += ["-LDFLAGS", "-shared", "-MAKEFLAGS", MAKE_FLAGS, "--Mdir", "obj"]
         command += ["model.v", "harness.cpp", "-o", "../model.so"]
         with open(work / "build.log", "w") as log:
             done = subprocess.run(
