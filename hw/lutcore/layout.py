@@ -8,9 +8,13 @@ weight reinterpretation). A ternary weight is w = (s/2)(p1 + p0), two planes of 
 docs/specification.md, "Weights", states the byte order; `pack` writes it.
 """
 
+# Callers need not be type-checked: what the annotations promise is checked all the same.
+# pyright: reportUnnecessaryIsInstance=false, reportUnnecessaryContains=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,18 +67,19 @@ def segments(k: int, group: int, config: TensorCoreConfig) -> list[Segment]:
     return cuts
 
 
-def check_array(name: str, value: object, ndim: int) -> NDArray[np.generic]:
+def check_array(name: str, value: object, ndim: int) -> NDArray[Any]:
     """`value` if it is a nonempty array of `ndim` dimensions; InputError naming `name` if not."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"{name} must be a numpy array, not {type(value).__name__}")
-    if value.ndim != ndim:
-        raise InputError(f"{name} must have {ndim} dimensions, not shape {value.shape}")
-    if value.size == 0:
-        raise InputError(f"{name} must not be empty, but has shape {value.shape}")
-    return value
+    array = cast("NDArray[Any]", value)
+    if array.ndim != ndim:
+        raise InputError(f"{name} must have {ndim} dimensions, not shape {array.shape}")
+    if array.size == 0:
+        raise InputError(f"{name} must not be empty, but has shape {array.shape}")
+    return array
 
 
-def _check_group(group: object) -> int:
+def _check_group(group: int | np.integer[Any]) -> int:
     if isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1:
         raise InputError(f"group must be an integer of 1 or more, not {group!r}")
     return int(group)
@@ -141,7 +146,8 @@ class AffineWeights:
             )
         object.__setattr__(self, "codes", codes.astype(np.uint8))
         object.__setattr__(self, "group", _check_group(self.group))
-        scales = _check_scales(self.scales, *codes.shape, self.group)
+        n, k = codes.shape
+        scales = _check_scales(self.scales, n, k, self.group)
         object.__setattr__(self, "scales", scales)
         zeros = check_array("zeros", self.zeros, 2)
         if zeros.shape != scales.shape:
@@ -166,7 +172,7 @@ class AffineWeights:
     def planes(self) -> NDArray[np.uint8]:
         """[bits, N, K]: bit planes, most significant first; 1 stands for +1, 0 for -1."""
         shifts = np.arange(self.bits - 1, -1, -1, dtype=np.uint8)[:, None, None]
-        return (self.codes >> shifts) & 1
+        return ((self.codes >> shifts) & 1).astype(np.uint8)
 
     @property
     def doubled_zeros(self) -> NDArray[np.int64]:
@@ -175,7 +181,7 @@ class AffineWeights:
 
     def real(self) -> NDArray[np.float64]:
         """[N, K]: the weights themselves."""
-        index = np.arange(self.codes.shape[1]) // self.group
+        index = np.arange(self.codes.shape[1], dtype=np.int64) // self.group
         scales = self.scales.astype(np.float64)[:, index]
         return scales * (self.codes - self.zeros[:, index])
 
@@ -206,7 +212,8 @@ class TernaryWeights:
                 f"ternary must be -1, 0 or 1, but ternary{list(where)} is {ternary[where]}"
             )
         object.__setattr__(self, "group", _check_group(self.group))
-        scales = _check_scales(self.scales, *ternary.shape, self.group)
+        n, k = ternary.shape
+        scales = _check_scales(self.scales, n, k, self.group)
         object.__setattr__(self, "scales", scales)
 
     @property
@@ -221,7 +228,7 @@ class TernaryWeights:
 
     def real(self) -> NDArray[np.float64]:
         """[N, K]: the weights themselves."""
-        index = np.arange(self.ternary.shape[1]) // self.group
+        index = np.arange(self.ternary.shape[1], dtype=np.int64) // self.group
         return self.scales.astype(np.float64)[:, index] * self.ternary
 
 
@@ -235,15 +242,15 @@ def fold(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     g = planes.shape[-1]
     negate = planes[..., -1:] ^ 1
     index = planes[..., :-1] ^ negate
-    weights = (1 << np.arange(g)).astype(np.uint8)
-    return (np.concatenate([index, negate], axis=-1) * weights).sum(axis=-1, dtype=np.uint8)
+    places = np.uint8(1) << np.arange(g, dtype=np.uint8)
+    return (np.concatenate([index, negate], axis=-1) * places).sum(axis=-1, dtype=np.uint8)
 
 
 def unfold(codes: NDArray[np.uint8], g: int) -> NDArray[np.uint8]:
     """The inverse of `fold`: plane bits [..., g] of lookup codes [...]."""
     bits = (codes[..., None] >> np.arange(g, dtype=np.uint8)) & 1
     negate = bits[..., -1:]
-    return np.concatenate([bits[..., :-1] ^ negate, negate ^ 1], axis=-1)
+    return np.concatenate([bits[..., :-1] ^ negate, negate ^ 1], axis=-1).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -299,7 +306,7 @@ def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> P
     beats = [_segment_beats(rows[:, :, cut.start : cut.stop], cut, config) for cut in cuts]
     groups = [cut.group for cut in cuts]
 
-    def by_tile(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    def by_tile(values: NDArray[Any]) -> NDArray[Any]:
         padded = np.zeros((tiles * config.n, len(cuts)), dtype=values.dtype)
         padded[:n] = values[:, groups]
         return padded.reshape(tiles, config.n, len(cuts)).transpose(0, 2, 1).copy()

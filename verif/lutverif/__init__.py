@@ -1,0 +1,1 @@
+"""Verification of the LUT tensor core: golden model, exact oracle, benches, native harness."""
