@@ -1,0 +1,106 @@
+"""Quantisers: real weights to affine or ternary ones, real activations to INT8.
+
+They are plain and deterministic, for workloads; a model that comes quantised needs none of them.
+Scales are float16 values, as weight formats store them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutcore.errors import InputError
+from lutcore.layout import AffineWeights, TernaryWeights
+
+__all__ = ["affine", "int8_rows", "ternary"]
+
+
+def affine(weights: NDArray[np.floating], bits: int, group: int) -> AffineWeights:
+    """Weights [N, K] rounded to nearest in `bits` (1 to 8), a scale and zero point per group.
+
+    From two bits on the range of a group, widened to hold 0, is divided evenly, and the zero point
+    is one of the codes. One bit keeps the sign: w = +-mean |w| as scale 2 mean |w| and zero 1/2.
+    InputError for weights that are not finite or too large for float16 scales.
+    """
+    if bits not in range(1, 9):
+        raise InputError(f"bits must be 1..8, not {bits!r}")
+    w, starts, index = _groups(weights, group)
+    if bits == 1:
+        scales = _float16(2 * _mean_magnitude(w, starts))
+        return AffineWeights(
+            (w >= 0).astype(np.uint8), 1, scales, np.full(scales.shape, 0.5), group
+        )
+    top = (1 << bits) - 1
+    low = np.minimum(np.minimum.reduceat(w, starts, axis=1), 0)
+    high = np.maximum(np.maximum.reduceat(w, starts, axis=1), 0)
+    scales = _float16((high - low) / top)
+    zeros = np.clip(_round_ratio(-low, scales), 0, top)
+    codes = np.clip(_round_ratio(w, scales[:, index]) + zeros[:, index], 0, top)
+    return AffineWeights(codes.astype(np.uint8), bits, scales, zeros, group)
+
+
+def ternary(weights: NDArray[np.floating], group: int) -> TernaryWeights:
+    """Weights [N, K] as -1, 0, +1 times the mean magnitude of their group (BitNet b1.58).
+
+    InputError for weights that are not finite or too large for float16 scales.
+    """
+    w, starts, index = _groups(weights, group)
+    scales = _float16(_mean_magnitude(w, starts))
+    values = np.clip(_round_ratio(w, scales[:, index]), -1, 1)
+    return TernaryWeights(values.astype(np.int8), scales, group)
+
+
+def int8_rows(
+    activations: NDArray[np.floating],
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Activations [M, K] as int8 [M, K] times scale [M], the largest of each row at +-127.
+
+    InputError for activations that are not finite.
+    """
+    a = _real("activations", activations)
+    scales = (np.abs(a).max(axis=1) / 127).astype(np.float32)
+    codes = np.clip(_round_ratio(a, scales[:, None]), -127, 127)
+    return codes.astype(np.int8), scales
+
+
+def _real(name: str, value: NDArray[np.floating]) -> NDArray[np.float64]:
+    if value.ndim != 2 or not value.size or value.dtype.kind != "f":
+        raise InputError(
+            f"{name} must be floats of shape [rows, K], not {value.dtype} of shape {value.shape}"
+        )
+    if not np.isfinite(value).all():
+        where = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
+        raise InputError(f"{name} must be finite, but {name}{where} is {value[*where]}")
+    return value.astype(np.float64)
+
+
+def _groups(
+    weights: NDArray[np.floating], group: int
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Weights [N, K] in float64, the start of every group along K, and the group of every k."""
+    w = _real("weights", weights)
+    if isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1:
+        raise InputError(f"group must be an integer of 1 or more, not {group!r}")
+    k = w.shape[1]
+    return w, np.arange(0, k, group), np.arange(k) // group
+
+
+def _mean_magnitude(w: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
+    counts = np.diff(starts, append=w.shape[1])
+    return np.add.reduceat(np.abs(w), starts, axis=1) / counts
+
+
+def _float16(scales: NDArray[np.float64]) -> NDArray[np.float32]:
+    limit = float(np.finfo(np.float16).max)
+    if scales.max() > limit:
+        raise InputError(
+            f"weights need a scale of {scales.max():.6g}, but float16 scales end at {limit:g}; "
+            f"scale the weights down"
+        )
+    return scales.astype(np.float16).astype(np.float32)
+
+
+def _round_ratio(value: NDArray[np.float64], scale: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Round value / scale to nearest even; 0 where the scale is 0 (all weights vanish there)."""
+    wide = np.broadcast_to(scale.astype(np.float64), value.shape)
+    return np.rint(np.divide(value, wide, out=np.zeros(value.shape), where=wide != 0))
