@@ -164,14 +164,13 @@ class TensorCoreConfig:
         return self.guard_bits if any(isinstance(f, FloatFormat) for f in self.formats) else 0
 
     @property
-    def aligned_limit(self) -> int:
-        """Largest magnitude of an aligned float activation, in units of 2^-guard table steps.
+    def doubled_peak_limit(self) -> int:
+        """Twice the bound on the peak of a float block, in units of 2^-guard table steps.
 
-        A group of lookup_group such values sums and rounds to at most 2^(table_bits-1) - 1, so an
-        entry never overflows and never saturates.
+        A peak below it leaves room for the alignment of lookup_group activations and still rounds
+        to an entry of at most 2^(table_bits-1) - 1: nothing overflows and nothing saturates.
         """
-        doubled = ((1 << self.table_bits) - 1) << self.guard  # 2 * (2^(table_bits-1) - 1/2)
-        return (doubled - 1) // (2 * self.lookup_group)
+        return (((1 << self.table_bits) - 1) << self.guard) - self.lookup_group
 
     @property
     def aligned_bits(self) -> int:
@@ -179,7 +178,7 @@ class TensorCoreConfig:
         return max(
             fmt.bits + self.guard
             if isinstance(fmt, IntegerFormat)
-            else _signed_bits(self.aligned_limit)
+            else _signed_bits(self.doubled_peak_limit // 2)
             for fmt in self.formats
         )
 
@@ -190,12 +189,13 @@ class TensorCoreConfig:
         for fmt in self.formats:
             if isinstance(fmt, FloatFormat):
                 offset = self.step_offset(fmt)
-                bound = max(bound, abs(offset + 1), abs(offset + fmt.special_field + 1))
+                largest = fmt.special_field + self.group_bits
+                bound = max(bound, abs(offset + 1), abs(offset + largest))
         return _signed_bits(bound)
 
     def step_offset(self, fmt: FloatFormat) -> int:
         """e - E: the exponent of a table step less the block's exponent field E."""
-        return 1 - fmt.bias + self.group_bits - (self.table_bits - 1)
+        return 1 - fmt.bias - (self.table_bits - 1)
 
     @property
     def sum_bits(self) -> int:

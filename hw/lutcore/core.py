@@ -1,7 +1,7 @@
 """The tensor core: precompute, table, lookup and rescale joined by streams.
 
-    i_passes, i_activations -> precompute -> table -> lookup -> rescale -> o_outputs
-                                         i_weights --^         ^-- i_scales
+i_passes, i_activations -> precompute -> table -> lookup -> rescale -> o_outputs
+                                     i_weights --^         ^-- i_scales
 """
 
 from __future__ import annotations

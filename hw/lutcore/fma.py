@@ -27,9 +27,7 @@ def leading_zeros(value: Value) -> Value:
         return ~value
     low = 1 << ((width - 1).bit_length() - 1)
     low_half, high_half = value[:low], value[low:]
-    return Mux(
-        high_half.any(), leading_zeros(high_half), leading_zeros(low_half) + (width - low)
-    )
+    return Mux(high_half.any(), leading_zeros(high_half), leading_zeros(low_half) + (width - low))
 
 
 class Fma(Unit):

@@ -7,13 +7,14 @@ Source: paper section 3 (bit-serial lookup); docs/specification.md, "Lookup".
 
 from __future__ import annotations
 
+from operator import add
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .unit import Unit, balanced_sum
+from .unit import Unit, balanced
 
 __all__ = ["Lane", "LookupArray"]
 
@@ -60,7 +61,7 @@ class Lane(Unit):
         m.d.comb += self.psum.eq(psum)
         m.d.comb += base.eq(Mux(self.clear, 0, Mux(self.shift, psum << 1, psum)))
         with m.If(self.enable):
-            m.d.sync += psum.eq(base + balanced_sum(terms) + balanced_sum(negations))
+            m.d.sync += psum.eq(base + balanced(terms, add) + balanced(negations, add))
         return m
 
 
@@ -113,7 +114,7 @@ class LookupArray(Unit):
             total = Signal(signed(c.sum_bits), reset_less=True, name=f"sum_{row}")
             m.d.comb += psums.payload.sums[row].eq(total)
             with m.If(step):
-                m.d.sync += total.eq(Mux(control.restart_sum, 0, total) + balanced_sum(ones))
+                m.d.sync += total.eq(Mux(control.restart_sum, 0, total) + balanced(ones, add))
         with m.If(free):
             m.d.sync += psums.valid.eq(step & control.end)
         scaling = Signal(self.layouts.scaling, reset_less=True)

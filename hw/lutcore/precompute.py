@@ -1,15 +1,18 @@
 """Activations, on line: a block is buffered, its scale is found, and it is replayed per plane.
 
     i_activations -> block buffer -> align -> o_steps
-                 \\-> largest magnitude -> exponent of a table step
+                 \\-> peak -> exponent of a table step
 
 Source: paper section 3 (table precompute); docs/specification.md, "Activations and tables".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from fractions import Fraction
+from operator import add
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
@@ -19,57 +22,53 @@ from amaranth.lib.wiring import In, Out
 from .config import TensorCoreConfig
 from .formats import FloatFormat, IntegerFormat
 from .streams import index_bits
-from .unit import Unit
+from .unit import Unit, balanced
 
-__all__ = ["Align", "BlockExponent", "Precompute"]
-
-
-def _round_even(value: int, shift: int) -> int:
-    """value / 2^shift rounded to the nearest integer, ties to even; shift may be negative."""
-    if shift <= 0:
-        return value << -shift
-    floor, rest, half = value >> shift, value & ((1 << shift) - 1), 1 << (shift - 1)
-    return floor + (rest > half or (rest == half and floor & 1))
+__all__ = ["Align", "Peak", "Precompute"]
 
 
 class BlockExponent:
-    """How the exponent field E of a block follows from its largest magnitude, as constants.
+    """How the exponent field E of a block follows from its peak, as constants.
 
-    With the magnitude read as an integer (exponent field above fraction),
-    E = max(1, ((magnitude + carry) >> fraction_bits) + offset): one small adder. `carry` makes the
-    significands that would round past `aligned_limit` spill into the next exponent.
+    A peak is coded like a float of `fraction_bits` + ceil(log2 g) fraction bits, exponent field
+    above fraction, and E = max(1, (code + carry) >> fraction bits): one small adder. `carry` makes
+    the significands that do not fit spill into the next exponent.
     """
 
     def __init__(self, config: TensorCoreConfig, fmt: FloatFormat) -> None:
-        self.fmt = fmt
+        self.fraction_bits = fmt.fraction_bits + config.group_bits
         # An activation is significand * 2^(left - (E - e)) guard units.
         self.left = config.guard - fmt.bias - fmt.fraction_bits - config.step_offset(fmt)
-        hidden = 1 << fmt.fraction_bits
+        hidden = 1 << self.fraction_bits
+        unit = Fraction(2) ** (self.left - config.group_bits + 1)
+        fitting = math.ceil(config.doubled_peak_limit / unit)  # significands below it fit at E = e
+        assert hidden < fitting, "E would be one more than any peak's exponent"
+        self.carry = max(0, 2 * hidden - fitting)
 
-        def above(significand: int) -> int:
-            """The smallest E - e at which the significand fits."""
-            for difference in range(-2, 4):
-                if _round_even(significand, difference - self.left) <= config.aligned_limit:
-                    return difference
-            raise AssertionError("aligned_limit is too small for the derivation of E")
-
-        self.offset = above(hidden)
-        threshold = next(
-            (s for s in range(hidden, 2 * hidden) if above(s) > self.offset), 2 * hidden
-        )
-        assert self.offset in (-1, 0) and above(2 * hidden - 1) <= self.offset + 1
-        self.carry = 2 * hidden - threshold
-
-    def field(self, magnitude: Value) -> Value:
-        """E of a largest magnitude."""
-        field = ((magnitude + self.carry) >> self.fmt.fraction_bits) + self.offset
-        return Mux(field > 1, field, 1)
+    def field(self, code: Value) -> Value:
+        """E of a peak's code."""
+        field = (code + self.carry) >> self.fraction_bits
+        return Mux(field.any(), field, 1)
 
 
 def field_bits(config: TensorCoreConfig) -> int:
-    """Bits of E of any float format built in; it may be one more than the largest field."""
-    fields = [fmt.special_field + 1 for fmt in config.formats if isinstance(fmt, FloatFormat)]
-    return max(fields, default=1).bit_length()
+    """Bits of the largest E of any float format built in."""
+    largest = [
+        fmt.special_field + config.group_bits
+        for fmt in config.formats
+        if isinstance(fmt, FloatFormat)
+    ]
+    return max(largest, default=1).bit_length()
+
+
+def peak_bits(config: TensorCoreConfig) -> int:
+    """Bits of a peak's code; all ones stands for a block with an infinity or NaN."""
+    fractions = [
+        fmt.fraction_bits + config.group_bits
+        for fmt in config.formats
+        if isinstance(fmt, FloatFormat)
+    ]
+    return field_bits(config) + max(fractions, default=0)
 
 
 def format_cases(
@@ -120,7 +119,7 @@ class Align(Unit):
         own = self.value[fmt.fraction_bits : fmt.bits - 1]
         significand = Cat(fraction, own.any())
         # A right shift by E - e - left; where that can be negative, the significand starts higher.
-        headroom = max(0, block.left - block.offset)
+        headroom = max(0, block.left)
         width = fmt.significand_bits + headroom
         shift = Signal(signed(len(self.field) + 7))
         m.d.comb += shift.eq(self.field - Mux(own.any(), own, 1) + (headroom - block.left))
@@ -133,9 +132,68 @@ class Align(Unit):
         magnitude = Signal(width + 1)
         m.d.comb += magnitude.eq(floor + (half & (rest | floor[0])))
         with m.If(~self.nonfinite):
-            m.d.comb += self.aligned.eq(
-                Mux(self.value[fmt.bits - 1], -magnitude, magnitude)
-            )
+            m.d.comb += self.aligned.eq(Mux(self.value[fmt.bits - 1], -magnitude, magnitude))
+
+
+class Peak(Unit):
+    """The peak of one lookup group, as a code that orders like the peak itself. Combinational.
+
+    values: g activation codes; format: their place in `config.activations`; peak: exponent field
+    above fraction; all ones if one of the values is an infinity or NaN; 0 for integers.
+    """
+
+    suffix = "peak"
+    clocked = False
+
+    def ports(self) -> dict[str, Any]:
+        c = self.config
+        return {
+            "values": In(data.ArrayLayout(c.activation_bits, c.lookup_group)),
+            "format": In(self.layouts.passes["format"].shape),
+            "peak": Out(unsigned(peak_bits(c))),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        with m.Switch(self.format):
+            for case, fmt in format_cases(m, self.config):
+                with case:
+                    if isinstance(fmt, FloatFormat):
+                        self._float_peak(m, fmt)
+        return m
+
+    def _float_peak(self, m: Module, fmt: FloatFormat) -> None:
+        group_bits = self.config.group_bits
+        exponents: list[Value] = []
+        significands: list[Value] = []
+        special: list[Value] = []
+        for value in self.values:
+            own = value[fmt.fraction_bits : fmt.bits - 1]
+            exponents.append(Mux(own.any(), own, 1))
+            significands.append(Cat(value[: fmt.fraction_bits], own.any()))
+            special.append(own.all())
+        largest = Signal(fmt.exponent_bits, name=f"largest_{fmt.name}")
+        m.d.comb += largest.eq(balanced(exponents, lambda a, b: Mux(a > b, a, b)))
+        terms: list[Value] = []
+        for index, (exponent, significand) in enumerate(zip(exponents, significands, strict=True)):
+            # Rounded up: what is shifted out adds one. Further than all bits away, one remains.
+            distance = Signal(fmt.exponent_bits, name=f"distance_{index}_{fmt.name}")
+            width = fmt.significand_bits
+            wide = Signal(2 * width, name=f"wide_{index}_{fmt.name}")
+            far = Mux(distance > width, width, distance)
+            m.d.comb += distance.eq(largest - exponent)
+            m.d.comb += wide.eq(Cat(Const(0, width), significand) >> far)
+            terms.append(wide[width:] + wide[:width].any())
+        total = Signal(fmt.significand_bits + group_bits, name=f"total_{fmt.name}")
+        m.d.comb += total.eq(balanced(terms, add))
+        fraction_bits = fmt.fraction_bits + group_bits
+        code = Signal.like(self.peak, name=f"code_{fmt.name}")
+        m.d.comb += code.eq(Cat(Const(0, group_bits), total))  # subnormal: field 0
+        for above in range(group_bits + 1):
+            with m.If(total[fmt.fraction_bits + above]):
+                fraction = (total << (group_bits - above))[:fraction_bits]
+                m.d.comb += code.eq(Cat(fraction, largest + above))
+        m.d.comb += self.peak.eq(Mux(Cat(special).any(), ~Const(0, len(self.peak)), code))
 
 
 class Precompute(Unit):
@@ -152,7 +210,8 @@ class Precompute(Unit):
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.align = Align(config, top)
-        super().__init__(config, top, self.align)
+        self.peak = Peak(config, top)
+        super().__init__(config, top, self.peak, self.align)
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -165,12 +224,10 @@ class Precompute(Unit):
         m = Module()
         c = self.config
         passes, activations, steps = self.i_passes, self.i_activations, self.o_steps
-        floats = [(i, f) for i, f in enumerate(c.formats) if isinstance(f, FloatFormat)]
-        magnitude_bits = max((fmt.bits - 1 for _, fmt in floats), default=1)
         bank_layout = data.StructLayout(
             {
                 "descriptor": self.layouts.passes,
-                "magnitudes": data.ArrayLayout(magnitude_bits, c.m),
+                "peaks": data.ArrayLayout(peak_bits(c), c.m),
             }
         )
         full = Signal(2)
@@ -187,8 +244,8 @@ class Precompute(Unit):
         load_full = Mux(load_bank, full[1], full[0])
         load = Signal()
         load_end = Signal()
-        largest = Signal(bank_layout["magnitudes"].shape)
-        running = Signal(bank_layout["magnitudes"].shape)
+        largest = Signal(bank_layout["peaks"].shape)
+        running = Signal(bank_layout["peaks"].shape)
         m.d.comb += [
             load.eq(passes.valid & activations.valid & ~load_full),
             load_end.eq(load & (load_step == passes.payload.steps)),
@@ -198,15 +255,19 @@ class Precompute(Unit):
             write.addr.eq(Cat(load_step, load_bank)),
             write.data.eq(activations.payload),
         ]
+        g = c.lookup_group
         for row in range(c.m):
-            values = [activations.payload[row][i] for i in range(c.k)]
-            with m.Switch(passes.payload.format):
-                for index, fmt in floats:
-                    with m.Case(index):
-                        candidates = [value[: fmt.bits - 1] for value in values]
-                        m.d.comb += largest[row].eq(_largest([*candidates, running[row]]))
-                with m.Default():
-                    m.d.comb += largest[row].eq(0)
+            values = Value.cast(activations.payload[row])
+            peaks = Signal(data.ArrayLayout(peak_bits(c), c.groups_per_step), name=f"peaks_{row}")
+            for group in range(c.groups_per_step):
+                m.submodules[f"peak_{row}_{group}"] = self.peak.place(
+                    values=values.word_select(group, g * c.activation_bits),
+                    format=passes.payload.format,
+                    peak=peaks[group],
+                )
+            m.d.comb += largest[row].eq(
+                balanced([*peaks, running[row]], lambda a, b: Mux(a > b, a, b))
+            )
         with m.If(load):
             m.d.sync += [load_step.eq(load_step + 1), running.eq(largest)]
         with m.If(load_end):
@@ -216,7 +277,7 @@ class Precompute(Unit):
                     m.d.sync += [
                         full[index].eq(1),
                         bank.descriptor.eq(passes.payload),
-                        bank.magnitudes.eq(largest),
+                        bank.peaks.eq(largest),
                     ]
 
         # Replay: planes outside, steps inside, so that a lane only ever shifts by one.
@@ -288,7 +349,7 @@ class Precompute(Unit):
     ) -> None:
         """Registers the block exponent of every row with the fetch."""
         for row in range(self.config.m):
-            magnitude = bank.magnitudes[row]
+            peak = bank.peaks[row]
             with m.Switch(bank.descriptor.format):
                 for case, fmt in format_cases(m, self.config):
                     with case:
@@ -299,19 +360,11 @@ class Precompute(Unit):
                             ]
                             continue
                         field = Signal(field_bits(self.config), name=f"field_{row}_{fmt.name}")
-                        nonfinite = magnitude[fmt.fraction_bits :] == fmt.special_field
-                        m.d.comb += field.eq(BlockExponent(self.config, fmt).field(magnitude))
+                        nonfinite = peak.all()
+                        m.d.comb += field.eq(BlockExponent(self.config, fmt).field(peak))
                         offset = self.config.step_offset(fmt)
                         m.d.sync += [
                             fields[row].eq(field),
                             scaling.exponents[row].eq(Mux(nonfinite, 0, field + offset)),
                             scaling.nonfinite[row].eq(nonfinite),
                         ]
-
-
-def _largest(values: list[Value]) -> Value:
-    """The largest of unsigned values, as a balanced tree."""
-    while len(values) > 1:
-        pairs = [Mux(a > b, a, b) for a, b in zip(values[::2], values[1::2], strict=False)]
-        values = pairs + values[len(pairs) * 2 :]
-    return values[0]

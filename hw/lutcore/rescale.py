@@ -105,9 +105,7 @@ class Rescale(Unit):
                 addend = Signal(32, name=f"addend_{column}_{row}")
                 m.d.comb += [
                     zero.eq(scales.payload[column].zero),
-                    difference.eq(
-                        waiting.columns[column][row] - zero * waiting.sums[row]
-                    ),
+                    difference.eq(waiting.columns[column][row] - zero * waiting.sums[row]),
                     addend.eq(Mux(kinds[1].first, 0, read.data[column][row])),
                 ]
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(

@@ -6,7 +6,7 @@ module by name instead, and `export` converts every unit once: 128 lanes are one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
@@ -15,7 +15,7 @@ from amaranth.lib import wiring
 from .config import TensorCoreConfig
 from .streams import StreamLayouts
 
-__all__ = ["Unit", "balanced_sum"]
+__all__ = ["Unit", "balanced"]
 
 
 class Unit(wiring.Component):
@@ -80,9 +80,9 @@ class Unit(wiring.Component):
         return Instance(self.module_name, *ports)
 
 
-def balanced_sum(terms: list[Value]) -> Value:
-    """The sum of `terms` as a balanced tree; as wide as its values need."""
+def balanced(terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:
+    """All `terms` joined in a balanced tree; a sum becomes as wide as its values need."""
     while len(terms) > 1:
-        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        pairs = [join(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
         terms = pairs + terms[len(pairs) * 2 :]
     return terms[0]

@@ -44,15 +44,15 @@ def gemm(
     with in_file(weights):
         check_weights(w, chosen)
     with in_file(activations):
-        golden.check_activations(a, w, chosen)
+        golden.check_activations(a, w, chosen, output)
     with results_file(out) as save:
         results = {"config": np.array(chosen.to_toml())}
         if backend == "rtl":
             # Imported here: it loads Amaranth, which the golden model does without.
-            from lutverif import native
+            from lutverif import driver
 
-            results["out"], cycles = native.gemm(a, w, chosen, output)
-            results["cycles"] = np.array(cycles)
+            result = driver.gemm(a, w, chosen, output)
+            results["out"], results["cycles"] = result.out, np.array(result.cycles)
         else:
             results["out"] = golden.core(a, w, chosen, output)
         save(results)

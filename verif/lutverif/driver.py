@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from lutcore.config import TensorCoreConfig
 from lutcore.layout import AffineWeights, PackedWeights, TernaryWeights, pack
-from numpy.typing import NDArray
 
 from .golden import check_activations
 from .native import NativeModel, core_model
@@ -102,7 +103,7 @@ def jobs(
     output: str = "fp32",
 ) -> Iterator[Job]:
     """The GEMM in runs of bounded memory: row tiles outside, column tiles, then segments of K."""
-    fmt = {np.dtype(np.int8): "int8", np.dtype(np.float16): "fp16"}[activations.dtype]
+    fmt = "fp16" if activations.dtype == np.float16 else "int8"
     passes = _passes(packed, config, fmt, output == "int32")
     column_tiles = packed.beats.shape[0]
     scales = _scale_beats(packed, config)
@@ -162,9 +163,7 @@ def run(
     out = np.zeros((activations.shape[0], width), dtype=np.uint32)
     cycles = steps = 0
     for job in jobs(activations, packed, config, output):
-        results, taken = model.run(
-            job.beats, {"o_outputs": job.outputs}, stalls=stalls, seed=seed
-        )
+        results, taken = model.run(job.beats, {"o_outputs": job.outputs}, stalls=stalls, seed=seed)
         height = job.rows.stop - job.rows.start
         out[job.rows] = _outputs(results["o_outputs"], config, height, width)
         cycles += taken
@@ -185,7 +184,7 @@ def gemm(
     activations int8 or float16, output "fp32" or "int32" as in `golden.core`, whose InputErrors
     it raises. `waves` names a VCD file to write.
     """
-    check_activations(activations, weights, config)
+    check_activations(activations, weights, config, output)
     packed = pack(weights, config)
     with core_model(config, waves) as model:
         return run(model, activations, packed, config, output)

@@ -68,9 +68,10 @@ def precompute(
     else:
         nonfinite = np.any(~np.isfinite(activations), axis=1)
         values = np.where(nonfinite[:, None], 0, activations).astype(np.float64)
-        peak = np.abs(values).max(axis=1)
+        peak = _peak(values, fmt, config)
         exponent = np.full(rows, 1 + config.step_offset(fmt), dtype=np.int64)
-        while (over := _scaled(peak, config.guard - exponent) > config.aligned_limit).any():
+        limit = config.doubled_peak_limit
+        while (over := np.ldexp(2 * peak, config.guard - exponent) >= limit).any():
             exponent += over
         aligned = _scaled(values, config.guard - exponent[:, None]).astype(np.int64)
         exponent[nonfinite] = 0
@@ -79,6 +80,20 @@ def precompute(
         exponent,
         nonfinite,
     )
+
+
+def _peak(
+    values: NDArray[np.float64], fmt: FloatFormat, config: TensorCoreConfig
+) -> NDArray[np.float64]:
+    """[M]: the largest sum of a lookup group's magnitudes in values [M, L], each rounded up to
+    the unit in the last place of the group's largest."""
+    rows, length = values.shape
+    padded = np.pad(np.abs(values), ((0, 0), (0, -length % config.lookup_group)))
+    groups = padded.reshape(rows, -1, config.lookup_group)
+    _, exponent = np.frexp(groups.max(axis=2, keepdims=True))  # largest < 2^exponent
+    unit = np.maximum(exponent - fmt.significand_bits, 1 - fmt.bias - fmt.fraction_bits)
+    sums = np.ceil(np.ldexp(groups, -unit)).sum(axis=2)
+    return np.ldexp(sums, unit[:, :, 0]).max(axis=1)
 
 
 def _scaled(values: NDArray[np.float64], exponent: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -21,17 +21,18 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
-import lutcore
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
+
+import lutcore
 from lutcore import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import LutCoreError
-from lutcore.export import ports, unit_design
+from lutcore.export import design, ports
 from lutcore.unit import Unit
-from numpy.typing import NDArray
 
-__all__ = ["HarnessError", "NativeModel", "StreamPort", "cache_directory", "core_model", "verilator"]
+__all__ = ["HarnessError", "NativeModel", "StreamPort", "cached", "core_model", "verilator"]
 
 VERILATOR_FLAGS = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-lint"]
 COMPILER_FLAGS = "-O2 -fPIC"
@@ -226,6 +227,7 @@ def _load(path: Path) -> ctypes.CDLL:
 def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) -> Path:
     tool, environment = verilator()
     source = resources.files(__package__).joinpath("harness.cpp").read_text()
+
     def member(stream: StreamPort, part: str) -> str:
         # Verilator keeps "__" for itself and spells that of a name "___05F".
         return f"&top->{stream.name}__{part}".replace("__", "___05F")
@@ -280,7 +282,7 @@ def core_verilog(config: TensorCoreConfig) -> str:
     key = hashlib.sha256((_sources() + config.to_toml()).encode()).hexdigest()[:24]
 
     def build(work: Path) -> None:
-        (work / "core.v").write_text(unit_design(TensorCore(config)))
+        (work / "core.v").write_text(design(config))
 
     with cached(f"verilog-{key}", build) as entry:
         return (entry / "core.v").read_text()

@@ -151,15 +151,19 @@ def _cuts(k: int, group: int, block: int) -> list[tuple[int, int]]:
 
 
 def _exponent(values: Sequence[Fraction], config: TensorCoreConfig) -> int:
-    """e of a segment of floats: the least that keeps the largest activation within its limit."""
+    """e of a segment of floats: the least that keeps its peak within the limit."""
     g, t, u = config.lookup_group, config.table_bits, config.guard_bits
-    carry = next(bits for bits in range(g) if 2**bits >= g)
-    limit = math.ceil((_power(t - 1) - Fraction(1, 2)) * 2**u / g) - 1
-    peak = max(abs(value) for value in values)
+    peak = Fraction(0)
+    for first in range(0, len(values), g):
+        magnitudes = [abs(value) for value in values[first : first + g]]
+        unit = _power(-24)
+        while max(magnitudes) >= 2048 * unit:
+            unit *= 2
+        peak = max(peak, sum(math.ceil(value / unit) for value in magnitudes) * unit)
     field = 1
     while True:
-        exponent = field + (1 - 15 + carry - (t - 1))
-        if round(peak / _power(exponent - u)) <= limit:
+        exponent = field + (1 - 15 - (t - 1))
+        if peak / _power(exponent - u) + Fraction(g, 2) < (_power(t - 1) - Fraction(1, 2)) * 2**u:
             return exponent
         field += 1
 

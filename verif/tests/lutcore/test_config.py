@@ -119,24 +119,26 @@ def test_derived_sizes_of_paper():
     assert (config.max_steps, config.entries, config.group_bits) == (16, 8, 2)
     assert (config.activation_bits, config.guard, config.column_groups) == (16, 3, 16)
     assert config.weight_beat_bytes == 32
-    assert config.aligned_limit == 1022  # 4 * 1022 / 8 = 511 < 511.5
-    assert config.aligned_bits == 11  # int8 at three guard bits, and -1022..1022
-    assert config.step_offset(FP16) == 1 - 15 + 2 - 9
+    assert config.doubled_peak_limit == 8180  # (511.5 - 4/2/8) * 8 guard units, doubled
+    assert config.aligned_bits == 13  # -4090..4090
+    assert config.step_offset(FP16) == 1 - 15 - 9
     assert config.sum_bits == 15  # 16 groups of -512..511
     assert config.psum_bits == 22
     assert config.difference_bits == 24
 
 
 @pytest.mark.parametrize("g", range(2, 7))
-def test_aligned_limit_is_the_largest(g):
+def test_peaks_below_the_limit_fit(g):
     for table_bits, guard in itertools.product(range(4, 17), range(9)):
         config = TensorCoreConfig(
             m=1, n=1, lookup_group=g, block=g, table_bits=table_bits, guard_bits=guard,
             activations=("fp16",),
         )  # fmt: skip
-        limit, top = config.aligned_limit, Fraction(2 ** (table_bits - 1)) - Fraction(1, 2)
-        assert limit >= 1
-        assert Fraction(g * limit, 2**guard) < top <= Fraction(g * (limit + 1), 2**guard)
+        top = Fraction(2 ** (table_bits - 1)) - Fraction(1, 2)
+        limit = Fraction(config.doubled_peak_limit, 2)
+        assert (limit + Fraction(g, 2)) / 2**guard == top
+        # Any normal float has an E at which it stays above half a table's range.
+        assert limit > 2 ** (table_bits - 2 + guard)
 
 
 def test_guard_is_for_floats_only():
