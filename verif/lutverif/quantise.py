@@ -6,6 +6,8 @@ Scales are float16 values, as weight formats store them.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +16,17 @@ from lutcore.layout import AffineWeights, TernaryWeights
 
 __all__ = ["affine", "int8_rows", "ternary"]
 
+RANGES = np.linspace(1, 0.7, 16)
+"""Parts of a group's range that `affine` tries."""
+
 
 def affine(weights: NDArray[np.floating], bits: int, group: int) -> AffineWeights:
     """Weights [N, K] rounded to nearest in `bits` (1 to 8), a scale and zero point per group.
 
-    From two bits on the range of a group, widened to hold 0, is divided evenly, and the zero point
-    is one of the codes. One bit keeps the sign: w = +-mean |w| as scale 2 mean |w| and zero 1/2.
+    From two bits on the levels divide a range evenly: that of the group, that widened to hold 0, or
+    one clipped about its middle, whichever has the least squared error; zero points are multiples
+    of 1/2 from -(2^bits - 1)/2 to 3/2 (2^bits - 1). One bit keeps the sign: w = +-mean |w| as scale
+    2 mean |w| and zero 1/2.
     InputError for weights that are not finite or too large for float16 scales.
     """
     if bits not in range(1, 9):
@@ -30,13 +37,46 @@ def affine(weights: NDArray[np.floating], bits: int, group: int) -> AffineWeight
         return AffineWeights(
             (w >= 0).astype(np.uint8), 1, scales, np.full(scales.shape, 0.5), group
         )
+    low = np.minimum.reduceat(w, starts, axis=1)
+    high = np.maximum.reduceat(w, starts, axis=1)
+    # Widened to hold 0, which keeps the zero point among the codes however far off a group lies.
+    best = _affine_in(w, np.minimum(low, 0), np.maximum(high, 0), bits, starts, index)
+    for kept in RANGES:
+        inset = (high - low) * (1 - kept) / 2
+        other = _affine_in(w, low + inset, high - inset, bits, starts, index)
+        better = other.error < best.error
+        best = _Rounded(
+            np.where(better[:, index], other.codes, best.codes),
+            np.where(better, other.scales, best.scales),
+            np.where(better, other.zeros, best.zeros),
+            np.where(better, other.error, best.error),
+        )
+    return AffineWeights(best.codes, bits, best.scales, best.zeros, group)
+
+
+class _Rounded(NamedTuple):
+    codes: NDArray[np.uint8]  # [N, K]
+    scales: NDArray[np.float32]  # [N, groups], as the rest
+    zeros: NDArray[np.float64]
+    error: NDArray[np.float64]  # squared, of a group
+
+
+def _affine_in(
+    w: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    bits: int,
+    starts: NDArray[np.intp],
+    index: NDArray[np.intp],
+) -> _Rounded:
+    """Weights rounded to 2^bits levels from about `low` to about `high` of their group."""
     top = (1 << bits) - 1
-    low = np.minimum(np.minimum.reduceat(w, starts, axis=1), 0)
-    high = np.maximum(np.maximum.reduceat(w, starts, axis=1), 0)
     scales = _float16((high - low) / top)
-    zeros = np.clip(_round_ratio(-low, scales), 0, top)
-    codes = np.clip(_round_ratio(w, scales[:, index]) + zeros[:, index], 0, top)
-    return AffineWeights(codes.astype(np.uint8), bits, scales, zeros, group)
+    zeros = (top - _round_ratio(low + high, scales)) / 2
+    zeros = np.clip(zeros, -top / 2, top * 3 / 2)
+    codes = np.clip(np.rint(_ratio(w, scales[:, index]) + zeros[:, index]), 0, top)
+    error = (scales[:, index] * (codes - zeros[:, index]) - w) ** 2
+    return _Rounded(codes.astype(np.uint8), scales, zeros, np.add.reduceat(error, starts, axis=1))
 
 
 def ternary(weights: NDArray[np.floating], group: int) -> TernaryWeights:
@@ -100,7 +140,12 @@ def _float16(scales: NDArray[np.float64]) -> NDArray[np.float32]:
     return scales.astype(np.float16).astype(np.float32)
 
 
-def _round_ratio(value: NDArray[np.float64], scale: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Round value / scale to nearest even; 0 where the scale is 0 (all weights vanish there)."""
+def _ratio(value: NDArray[np.float64], scale: NDArray[np.floating]) -> NDArray[np.float64]:
+    """value / scale, and 0 where the scale is 0 (all weights vanish there)."""
     wide = np.broadcast_to(scale.astype(np.float64), value.shape)
-    return np.rint(np.divide(value, wide, out=np.zeros(value.shape), where=wide != 0))
+    return np.divide(value, wide, out=np.zeros(value.shape), where=wide != 0)
+
+
+def _round_ratio(value: NDArray[np.float64], scale: NDArray[np.floating]) -> NDArray[np.float64]:
+    """value / scale rounded to nearest even."""
+    return np.rint(_ratio(value, scale))

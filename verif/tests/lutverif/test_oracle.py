@@ -93,24 +93,24 @@ def test_specified_integers_are_the_product(raw):
 
 
 def test_specified_floats_by_hand():
-    # g = 2, t = 4, u = 0: limit 3 (2 * 3 < 7.5). Peak 5: steps of 1 give 5 > 3, of 2 give RNE(2.5)
-    # = 2. Aligned [2, 0 (RNE of 1/2), 0, -2], entries of all +1: 2 and -2.
+    # g = 2, t = 4, u = 0: peak / step + 1 < 7.5. Peak 8: steps of 1 give 9, of 2 give 5. Aligned
+    # [4 (RNE of 7/2), 0 (RNE of 1/2), 0, -2], entries of all +1: 4 and -2.
     config = TensorCoreConfig(
         m=1, n=1, lookup_group=2, table_bits=4, guard_bits=0, block=4, activations=("fp16",)
     )
-    activations = np.array([[5, 1, 0, -4]], np.float16)
+    activations = np.array([[7, 1, 1, -4]], np.float16)
     weights = TernaryWeights(
         np.array([[1, 1, 0, -1], [1, 1, 1, 1]], np.int8), np.ones((2, 1), np.float32), 4
     )
     got = oracle.specified(activations, weights, config)
-    assert got == np.array([[8.0, 0.0]], np.float32).view(np.uint32).tolist()
-    # With one guard bit the limit is 7 half steps; steps of 1 give RNE(5 * 2) = 10 > 7, steps of 2
-    # give [5, 1, 0, -4] half steps; entries RNE(6/2) = 3 and RNE(-4/2) = -2.
+    assert got == np.array([[12.0, 4.0]], np.float32).view(np.uint32).tolist()
+    # With one guard bit the limit is 15 half steps: steps of 1 give 16 + 1, of 2 give 8 + 1. The
+    # aligned are [7, 1, 1, -4] half steps; entries RNE(8/2) = 4, RNE(-3/2) = -2, RNE(5/2) = 2.
     config = TensorCoreConfig(
         m=1, n=1, lookup_group=2, table_bits=4, guard_bits=1, block=4, activations=("fp16",)
     )
     got = oracle.specified(activations, weights, config)
-    assert got == np.array([[10.0, 2.0]], np.float32).view(np.uint32).tolist()
+    assert got == np.array([[12.0, 4.0]], np.float32).view(np.uint32).tolist()
 
 
 def test_specified_overflow_and_nonfinite():

@@ -20,14 +20,31 @@ def test_affine_codes_are_nearest(bits: int, shape: tuple[int, int], group: int)
     result = quantise.affine(w, bits, group)
     assert result.scales.shape == (shape[0], -(-shape[1] // group))
     assert (result.scales == result.scales.astype(np.float16)).all()
-    assert (result.zeros == np.rint(result.zeros)).all()
-    assert result.zeros.min() >= 0 and result.zeros.max() < 1 << bits
+    top = (1 << bits) - 1
+    assert (2 * result.zeros == np.rint(2 * result.zeros)).all()
+    assert result.zeros.min() >= -top / 2 and result.zeros.max() <= top * 3 / 2
     index = np.arange(shape[1]) // group
     scales, zeros = result.scales.astype(np.float64)[:, index], result.zeros[:, index]
     levels = scales[..., None] * (np.arange(1 << bits) - zeros[..., None])
     nearest = np.abs(levels - w[..., None]).min(axis=-1)
     # The quotient w / s is rounded to binary64 before it is rounded to a code.
     assert (np.abs(result.real() - w) <= nearest * (1 + 1e-9)).all()
+
+
+def test_affine_takes_the_least_squared_error() -> None:
+    """An outlier in each group: clipping it costs less than the coarse steps that it asks for."""
+    w = RANDOM.standard_normal((4, 64)).astype(np.float32)
+    w[:, ::32] *= 4
+    result = quantise.affine(w, 3, 32)
+    low, high = (f.reduceat(w, [0, 32], axis=1) for f in (np.minimum, np.maximum))
+    scale = np.repeat((high - low) / 7, 32, axis=1)
+    coarse = np.rint(w / scale) * scale
+    assert ((result.real() - w) ** 2).sum() < 0.9 * ((coarse - w) ** 2).sum()
+
+
+def test_affine_of_a_narrow_range_far_from_zero() -> None:
+    w = (100 + RANDOM.random((2, 32))).astype(np.float32)
+    assert np.abs(quantise.affine(w, 8, 32).real() - w).max() <= 101 / 255 / 2 * 1.01
 
 
 def test_affine_exact() -> None:
