@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -67,7 +69,8 @@ def main(model: Path | None = None, waves: bool = False, out: Path = Path("build
     of the tile that differs, or of the first tile. Returns 0, or 1 where a bit differs; the inputs
     of that tile then lie in `out` as files for `lutcore gemm`.
     """
-    console = Console()
+    # A log is wide enough for the table; a terminal decides for itself.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     config = PRESETS["paper"]
     layers = workload.load(model)
     rows: list[Row] = []
@@ -166,8 +169,10 @@ def _columns(weights: Weights, columns: slice) -> Weights:
 
 
 def _table(rows: list[Row], config: TensorCoreConfig) -> Table:
-    table = Table(title=f"core {config.name}: M{config.m} N{config.n} K{config.k}, group {GROUP}")
-    for name in ("layer", "M x N x K", "weights", "activations"):
+    table = Table(
+        box=SIMPLE, title=f"core {config.name}: M{config.m} N{config.n} K{config.k}, group {GROUP}"
+    )
+    for name in ("layer", "M x N x K", "format"):
         table.add_column(name, no_wrap=True)
     for name in ("cycles", "lanes busy", "core error", "error", "seconds", "bits"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -175,8 +180,7 @@ def _table(rows: list[Row], config: TensorCoreConfig) -> Table:
         table.add_row(
             row.layer,
             row.shape,
-            row.weights,
-            row.activations,
+            f"{row.weights} x {row.activations}",
             f"{row.cycles:,}",
             f"{row.steps / row.cycles:.1%}",
             f"{row.core_error:.1e}",

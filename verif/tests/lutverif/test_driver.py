@@ -1,0 +1,128 @@
+"""The RTL against the golden model on whole GEMMs, natively: every shape, group and width."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from lutcore import PRESETS, AffineWeights, TernaryWeights, pack
+from lutverif import driver, golden
+from lutverif.native import HarnessError, core_model
+
+PAPER = PRESETS["paper"]
+ROWS, COLUMNS, DEPTHS = (1, 2, 3, 17), (1, 63, 64, 70), (4, 37, 64, 300)
+GROUPS = (4, 8, 16, 32, 64, 128)
+WEIGHTS = (*range(1, 9), "ternary")
+
+
+def random_weights(rng, kind, n, k, group):
+    shape = (n, -(-k // group))
+    scales = rng.standard_normal(shape) * 2.0 ** rng.integers(-8, 8, shape)
+    if kind == "ternary":
+        values = rng.integers(-1, 2, (n, k)).astype(np.int8)
+        return TernaryWeights(values, scales.astype(np.float32), group)
+    codes = rng.integers(0, 1 << kind, (n, k)).astype(np.uint8)
+    zeros = rng.integers(-1, 2 << kind, shape) / 2
+    return AffineWeights(codes, kind, scales.astype(np.float32), zeros, group)
+
+
+def random_activations(rng, fmt, m, k):
+    if fmt == "int8":
+        return rng.integers(-128, 128, (m, k)).astype(np.int8)
+    values = rng.standard_normal((m, k)) * 2.0 ** rng.integers(-12, 12, (m, 1))
+    return values.astype(np.float16)
+
+
+def bits(values):
+    return values.view(np.uint32).tolist()
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_every_shape_and_group(rng, kind):
+    """Golden and RTL agree to the bit; INT8 is the exact integer result, FP16 within its bound."""
+    with core_model(PAPER) as model:
+        for m, n, k, group in itertools.product(ROWS, COLUMNS, DEPTHS, GROUPS):
+            weights = random_weights(rng, kind, n, k, group)
+            packed = pack(weights, PAPER)
+            for fmt in ("int8", "fp16"):
+                a = random_activations(rng, fmt, m, k)
+                expected = golden.core(a, weights, PAPER)
+                found = driver.run(model, a, packed, PAPER)
+                assert expected.any() or n == 1
+                assert bits(found.out) == bits(expected), (m, n, k, group, fmt)
+                product = a.astype(np.float64) @ weights.real().T
+                bound = golden.error_bound(a, weights, PAPER)
+                slack = 2.0**-40 * (np.abs(a.astype(np.float64)) @ np.abs(weights.real()).T)
+                assert (np.abs(found.out - product) <= bound + slack).all(), (m, n, k, group, fmt)
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_int8_is_the_integer_product_scaled(rng, kind):
+    """One scale a column that is a power of two, and sums below 2^24: FP32 holds them exactly."""
+    with core_model(PAPER) as model:
+        for m, n, k in itertools.product((1, 3), (1, 70), (4, 37, 300)):
+            weights = random_weights(rng, kind, n, k, k)
+            scales = np.ldexp(np.float32(1), rng.integers(-20, 20, weights.scales.shape))
+            object.__setattr__(weights, "scales", scales.astype(np.float32))
+            a = random_activations(rng, "int8", m, k)
+            exact = a.astype(np.int64) @ (2 * weights.real() / scales).T.astype(np.int64)
+            assert np.abs(exact).max() < 1 << 24
+            found = driver.run(model, a, pack(weights, PAPER), PAPER)
+            assert (found.out == exact * (scales[:, 0] / 2.0)).all()
+            raw = driver.run(model, a, pack(weights, PAPER), PAPER, "int32")
+            assert raw.out.dtype == np.int32
+            assert (raw.out == exact).all() and exact.any()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_specials_and_extremes(rng, name):
+    """Any FP16 bit pattern, infinities and NaN among them; extreme integers; stalls everywhere."""
+    config = PRESETS[name]
+    stalls = dict.fromkeys(("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs"), 100)
+    with core_model(config) as model:
+        for seed, kind in enumerate(WEIGHTS):
+            weights = random_weights(rng, kind, config.n + 3, 70, 16)
+            patterns = rng.integers(0, 1 << 16, (5, 70)).astype(np.uint16)
+            patterns[2:] &= 0xBFFF  # three rows stay finite
+            extremes = rng.choice([-128, 127], (5, 70)).astype(np.int8)
+            for a in (patterns.view(np.float16), extremes):
+                expected = golden.core(a, weights, config)
+                found = driver.run(
+                    model, a, pack(weights, config), config, stalls=stalls, seed=seed
+                )
+                assert bits(found.out) == bits(expected)
+                assert np.isfinite(expected[2:]).all() and expected[2:].any()
+
+
+def test_lanes_never_idle_with_long_passes(rng):
+    """At four planes a pass is 64 steps and rescale takes 16 cycles: only fill and drain remain."""
+    weights = random_weights(rng, 4, 128, 1024, 128)
+    a = random_activations(rng, "fp16", 8, 1024)
+    with core_model(PAPER) as model:
+        result = driver.run(model, a, pack(weights, PAPER), PAPER)
+    assert result.steps == 8 // 2 * 2 * 1024 // 4 * 4
+    assert result.cycles - result.steps < 64
+
+
+def test_waveform(rng, tmp_path):
+    config = PRESETS["tiny"]
+    weights = random_weights(rng, 2, 4, 12, 12)
+    a = random_activations(rng, "int8", 2, 12)
+    path = tmp_path / "tile.vcd"
+    result = driver.gemm(a, weights, config, waves=path)
+    assert bits(result.out) == bits(golden.core(a, weights, config))
+    text = path.read_text()
+    assert "lane_1_3" in text and text.count("\n#") > 2 * result.cycles
+
+
+def test_a_starved_model_is_reported(rng):
+    config = PRESETS["tiny"]
+    packed = pack(random_weights(rng, 2, 4, 12, 12), config)
+    job = next(driver.jobs(random_activations(rng, "int8", 2, 12), packed, config))
+    job.beats["i_weights"] = job.beats["i_weights"][:-1]
+    with core_model(config) as model:
+        message = r"^the model is stuck after \d+ cycles; moved: .*i_weights 7/7.*o_outputs 0/2$"
+        with pytest.raises(HarnessError, match=message):
+            model.run(job.beats, {"o_outputs": job.outputs}, patience=1000)
