@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-import numpy as np
+import pytest
 
-from lutcore.config import PRESETS
-from lutverif import golden, llama2c, quantise
+from lutcore.config import TensorCoreConfig
+from lutcore.errors import InputError
+from lutverif import perplexity
+
+TABLES8 = Path(__file__).parents[3] / "docs" / "examples" / "tables8.toml"
 
 
 def test_tables_of_8_bits_keep_the_perplexity(measuring_data: Path) -> None:
-    model = llama2c.load(measuring_data / "models" / "stories260K")
-    sample = (measuring_data / "text" / "tinystories_sample.txt").read_text(encoding="utf-8")
-    stories = [story.strip() for story in sample.split("<|endoftext|>")][1:3]
-    config = dataclasses.replace(
-        PRESETS["paper"], name="paper_t8", table_bits=8, activations=("fp16",)
-    )
-    assert config.block == 64
-    weights = {name: quantise.affine(w, 4, group=32) for name, w in model.weights.items()}
-    real = {name: w.real() for name, w in weights.items()}
-    without = model.perplexity(stories, lambda name, a: a @ real[name].T)
-    through = model.perplexity(
-        stories, lambda name, a: golden.core(a.astype(np.float16), weights[name], config)
-    )
-    assert abs(through / without - 1) <= 0.002, f"{through} with tables, {without} without"
+    config = TensorCoreConfig.from_toml(TABLES8)
+    assert (config.table_bits, config.block) == (8, 64)
+    texts = perplexity.read_texts(measuring_data / "text" / "tinystories_sample.txt", [2, 3])
+    result = perplexity.measure(measuring_data / "models" / "stories260K", texts, 4, 32, config)
+    assert result.full == pytest.approx(3.0747, abs=5e-5)
+    assert abs(result.change) <= 0.002, result
+
+
+def test_texts(tmp_path: Path) -> None:
+    path = tmp_path / "stories.txt"
+    path.write_text("\nOne.\n<|endoftext|>\nTwo.\n<|endoftext|>\nThree.\n<|endoftext|>\n")
+    assert perplexity.read_texts(path) == ["One.", "Two.", "Three."]
+    assert perplexity.read_texts(path, [3, 2]) == ["Three.", "Two."]
+    with pytest.raises(InputError, match=r"stories\.txt: story must be 1\.\.3, not 4$"):
+        perplexity.read_texts(path, [4])
+    path.write_text(" \n")
+    with pytest.raises(InputError, match=r"stories\.txt: holds no text$"):
+        perplexity.read_texts(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"stories\.txt: must be UTF-8 text, but byte 0 is not$"):
+        perplexity.read_texts(path)
+    with pytest.raises(InputError, match=r"nowhere: cannot be read: No such file or directory$"):
+        perplexity.read_texts(tmp_path / "nowhere")
