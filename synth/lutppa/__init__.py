@@ -1,0 +1,1 @@
+"""Area of a core: cell libraries, mapping with Yosys, reports."""
