@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
     core = TensorCore(config, top)
     streams: dict[str, Any] = {}
     for name, member in core.signature.members.items():
-        layout: data.Layout = member.signature.payload_shape
+        layout: data.Layout = member.signature.members["payload"].shape
         streams[name] = {
             "direction": "input" if member.flow == wiring.In else "output",
             "bits": layout.size,
@@ -103,26 +105,42 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
 
 
 def _shape(shape: Any) -> dict[str, Any]:
-    """A payload's shape: bits, and its fields with offsets, or its elements with their stride."""
+    """A payload's shape: bits, and its fields with offsets, or its elements from bit 0 on."""
     bits = Shape.cast(shape).width
     if isinstance(shape, data.ArrayLayout):
         return {"bits": bits, "count": shape.length, "element": _shape(shape.elem_shape)}
     if isinstance(shape, data.Layout):
-        return {
-            "bits": bits,
-            "fields": {str(key): {"offset": f.offset, **_shape(f.shape)} for key, f in shape},
-        }
+        return {"bits": bits, "fields": dict(_fields(shape))}
     return {"bits": bits, "signed": Shape.cast(shape).signed}
 
 
-def _sdc(config: TensorCoreConfig) -> str:
-    return f"""# Constraints of the core {config.name}. Times are in nanoseconds.
+def _fields(layout: data.Layout, base: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Fields with offsets from the start of the payload; a field of fields stands for its own."""
+    for key, field in layout:
+        if isinstance(field.shape, data.StructLayout):
+            yield from _fields(field.shape, base + field.offset)
+        else:
+            yield str(key), {"offset": base + field.offset, **_shape(field.shape)}
+
+
+def _sdc(core: TensorCore) -> str:
+    # Ports by name: how to take the clock out of all_inputs differs from tool to tool.
+    named = {
+        direction: " ".join(
+            port["name"] + ("[*]" if port["bits"] > 1 else "")
+            for port in ports(core)
+            if port["direction"] == direction and port["name"] != "clk"
+        )
+        for direction in ("input", "output")
+    }
+    return f"""# Constraints of {core.module_name}, configuration {core.config.name}.
+set_units -time ns
 set period 1.0
-create_clock -name clk -period $period [get_ports clk]
 # A fifth of the period on each side of the border is left to the rest of the chip.
-set inputs [remove_from_collection [all_inputs] [get_ports clk]]
-set_input_delay [expr {{0.2 * $period}}] -clock clk $inputs
-set_output_delay [expr {{0.2 * $period}}] -clock clk [all_outputs]
+set border [expr {{0.2 * $period}}]
+create_clock -name clk -period $period [get_ports clk]
+set_input_delay $border -clock clk [get_ports {{{named["input"]}}}]
+set_output_delay $border -clock clk [get_ports {{{named["output"]}}}]
 """
 
 
@@ -151,11 +169,10 @@ targets:
   lint:
     <<: *default
     filesets: [waivers, rtl]
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: [-Wall]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: [-Wall]
 """
 
 
@@ -169,7 +186,7 @@ def _waivers(top: str) -> str:
 def _template(core: TensorCore) -> str:
     """An instantiation with a declared signal for every port."""
     declared = ports(core)
-    lines = [f"// Instantiation of {core.module_name}; copy, then connect."]
+    lines = [f"// Instantiation of {core.module_name}; copy or include it in a module."]
     for port in declared:
         width = f" [{port['bits'] - 1}:0]" if port["bits"] > 1 else ""
         lines.append(f"wire{width} {port['name']}; // {port['direction']}")
@@ -180,26 +197,41 @@ def _template(core: TensorCore) -> str:
 def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> list[Path]:
     """Write Verilog, JSON description, SDC, Verilator waivers, FuseSoC core and template to `out`.
 
-    Each file is complete or not there. InputError if `out` cannot be written.
+    The paths written, the Verilog first. Each file is complete or as it was before. InputError
+    with the path that cannot be written.
     """
+    core = TensorCore(config, top)
     text = design(config, top)
     contents = {
         f"{top}.v": text,
         f"{top}.json": json.dumps(description(config, top, text), indent=2) + "\n",
-        f"{top}.sdc": _sdc(config),
+        f"{top}.sdc": _sdc(core),
         f"{top}.vlt": _waivers(top),
         f"{top}.core": _fusesoc(config, top),
-        f"{top}_template.v": _template(TensorCore(config, top)),
+        f"{top}_template.vh": _template(core),
     }
-    try:
+    with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            temporary = out / f".{name}.{os.getpid()}"
-            try:
+    temporaries = {out / name: out / f".{name}.{os.getpid()}" for name in contents}
+    try:
+        # All contents before the first name, so that a full disk leaves the earlier files.
+        for (target, temporary), content in zip(
+            temporaries.items(), contents.values(), strict=True
+        ):
+            with _writing(target):
                 temporary.write_text(content, encoding="utf-8")
-                temporary.replace(out / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+        for target, temporary in temporaries.items():
+            with _writing(target):
+                temporary.replace(target)
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+    return list(temporaries)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
-    return [out / name for name in contents]
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -7,7 +7,7 @@ module by name instead, and `export` converts every unit once: 128 lanes are one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
@@ -37,6 +37,11 @@ class Unit(wiring.Component):
         super().__init__(self.ports())
         # A unit made for its names or widths alone is not a mistake.
         self._MustUse__silence = True
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The members of `ports` are attributes, which a type checker cannot know."""
 
     def ports(self) -> dict[str, Any]:
         """The members of the unit's signature, from its configuration and layouts."""

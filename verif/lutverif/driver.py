@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +169,8 @@ def run(
         out[job.rows] = _outputs(results["o_outputs"], config, height, width)
         cycles += taken
         steps += job.beats["i_weights"].shape[0]
-    return NativeResult(out.view(np.int32 if output == "int32" else np.float32), cycles, steps)
+    values: NDArray[Any] = out.view(np.int32 if output == "int32" else np.float32)
+    return NativeResult(values, cycles, steps)
 
 
 def gemm(

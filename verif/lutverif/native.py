@@ -226,7 +226,7 @@ def _load(path: Path) -> ctypes.CDLL:
 
 def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) -> Path:
     tool, environment = verilator()
-    source = resources.files(__package__).joinpath("harness.cpp").read_text()
+    source = resources.files("lutverif").joinpath("harness.cpp").read_text()
 
     def member(stream: StreamPort, part: str) -> str:
         # Verilator keeps "__" for itself and spells that of a name "___05F".
