@@ -80,7 +80,8 @@ def test_int8_is_the_integer_product_scaled(rng, kind):
 def test_specials_and_extremes(rng, name):
     """Any FP16 bit pattern, infinities and NaN among them; extreme integers; stalls everywhere."""
     config = PRESETS[name]
-    stalls = dict.fromkeys(("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs"), 100)
+    streams = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")
+    stalls: dict[str, int] = {name: 100 for name in streams}
     with core_model(config) as model:
         for seed, kind in enumerate(WEIGHTS):
             weights = random_weights(rng, kind, config.n + 3, 70, 16)
