@@ -7,7 +7,7 @@ Source: paper section 3 (bit-serial lookup); docs/specification.md, "Lookup".
 
 from __future__ import annotations
 
-from operator import add
+from operator import add, or_
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
@@ -47,13 +47,15 @@ class Lane(Unit):
         for group in range(c.groups_per_step):
             code = self.codes[group]
             index, negate = code[: c.lookup_group - 1], code[c.lookup_group - 1]
-            entry = Signal(signed(c.table_bits), name=f"entry_{group}")
-            with m.Switch(index):
-                for i in range(c.entries):
-                    with m.Case(i):
-                        m.d.comb += entry.eq(self.tables[group][i])
+            # AND-OR selection: as small as a multiplexer tree or smaller, and simulates faster.
+            entry = Signal(c.table_bits, name=f"entry_{group}")
+            choices: list[Value] = [
+                self.tables[group][i] & (index == i).replicate(c.table_bits)
+                for i in range(c.entries)
+            ]
+            m.d.comb += entry.eq(balanced(choices, or_))
             # -x = ~x + 1; the ones are added as carries.
-            inverted = entry.as_unsigned() ^ negate.replicate(c.table_bits)
+            inverted = entry ^ negate.replicate(c.table_bits)
             terms.append(inverted.as_signed())
             negations.append(negate)
         base = Signal(signed(c.psum_bits))
