@@ -50,7 +50,7 @@ class Lane(Unit):
             # AND-OR selection: as small as a multiplexer tree or smaller, and simulates faster.
             entry = Signal(c.table_bits, name=f"entry_{group}")
             choices: list[Value] = [
-                self.tables[group][i] & (index == i).replicate(c.table_bits)
+                self.tables[group][i].as_unsigned() & (index == i).replicate(c.table_bits)
                 for i in range(c.entries)
             ]
             m.d.comb += entry.eq(balanced(choices, or_))
