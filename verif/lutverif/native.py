@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ COMPILER_FLAGS = "-O2 -fPIC"
 # The wheel's makefile leaves empty how g++ includes a precompiled header.
 MAKE_FLAGS = "OPT_FAST=-O2 CFG_CXXFLAGS_PCH_I=-include"
 
+KEPT_SECONDS = 30 * 24 * 3600
+
 
 class HarnessError(LutCoreError):
     """The model does not build, hangs, or breaks a stream's rules."""
@@ -62,13 +65,26 @@ def cached(name: str, build: Callable[[Path], None]) -> Iterator[Path]:
     entry = directory / name
     with open(directory / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not entry.is_dir():
+        if entry.is_dir():
+            os.utime(entry)
+        else:
+            _prune(directory)
             with tempfile.TemporaryDirectory(dir=directory) as scratch:
                 work = Path(scratch) / "entry"
                 work.mkdir()
                 build(work)
                 os.replace(work, entry)
     yield entry
+
+
+def _prune(directory: Path) -> None:
+    """Forgets what has not been used for `KEPT_SECONDS`, so that the cache does not only grow."""
+    for path in directory.iterdir():
+        if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 @functools.cache
