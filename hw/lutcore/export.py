@@ -210,6 +210,8 @@ def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> 
         f"{top}.core": _fusesoc(config, top),
         f"{top}_template.vh": _template(core),
     }
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is not a directory; the name of one would do")
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
     temporaries = {out / name: out / f".{name}.{os.getpid()}" for name in contents}

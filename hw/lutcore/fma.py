@@ -107,18 +107,17 @@ class Fma(Unit):
         top = product_bits + GAP_BITS
         width = top + digits + EXTRA_BITS
         reach = digits + EXTRA_BITS  # an addend lower than this is all sticky
-        addend_zero = Signal()
         m.d.comb += [
             addend_exponent.eq(Mux(addend_field.any(), addend_field, 1)),
-            addend_zero.eq(~self.addend[: FP32.bits - 1].any()),
             distance.eq(addend_exponent - product_exponent),
         ]
         place, base = Signal(range(reach + top + 1)), Signal(exponent)
         with m.If(product_zero):
             m.d.comb += [place.eq(reach), base.eq(addend_exponent)]
-        with m.Elif(addend_zero | (distance < -reach)):
+        with m.Elif(distance < -reach):
             m.d.comb += [place.eq(0), base.eq(product_exponent)]
         with m.Elif(distance > top):
+            # The product is below a quarter of the addend's last place, were the addend 0 too.
             m.d.comb += [place.eq(reach + top), base.eq(addend_exponent - top)]
         with m.Else():
             m.d.comb += [place.eq(distance + reach), base.eq(product_exponent)]
@@ -152,10 +151,10 @@ class Fma(Unit):
                     m.d.sync += [special.eq(1), special_value.eq(self.addend + raw_term)]
 
         # After stage 3: normalise, round to nearest even, pack.
-        assert width - EXTRA_BITS - digits >= 1 << (c.exponent_bits - 1), "room may be negative"
         zeros, room, shift = Signal(range(width + 2)), Signal(exponent), Signal(range(width + 2))
         m.d.comb += zeros.eq(leading_zeros(size))
         # Bit `width` of size has exponent base + width - EXTRA_BITS; field 1 has its top at digits.
+        # The base is never below 1 - top, so there is always room.
         m.d.comb += room.eq(base_3 + (width - EXTRA_BITS - digits))
         normal = Signal()
         m.d.comb += [
