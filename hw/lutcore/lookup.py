@@ -49,10 +49,12 @@ class Lane(Unit):
             index, negate = code[: c.lookup_group - 1], code[c.lookup_group - 1]
             # AND-OR selection: as small as a multiplexer tree or smaller, and simulates faster.
             entry = Signal(c.table_bits, name=f"entry_{group}")
-            choices: list[Value] = [
-                self.tables[group][i].as_unsigned() & (index == i).replicate(c.table_bits)
-                for i in range(c.entries)
-            ]
+            choices: list[Value] = []
+            for i in range(c.entries):
+                selected = ~(index ^ i).any()
+                choices.append(
+                    self.tables[group][i].as_unsigned() & selected.replicate(c.table_bits)
+                )
             m.d.comb += entry.eq(balanced(choices, or_))
             # -x = ~x + 1; the ones are added as carries.
             inverted = entry ^ negate.replicate(c.table_bits)
