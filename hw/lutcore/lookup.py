@@ -51,7 +51,8 @@ class Lane(Unit):
             entry = Signal(c.table_bits, name=f"entry_{group}")
             choices: list[Value] = []
             for i in range(c.entries):
-                selected = ~(index ^ i).any()
+                # Yosys would write "== 0" as a logical not of a vector, which lints.
+                selected = index == i if i else ~index.any()
                 choices.append(
                     self.tables[group][i].as_unsigned() & selected.replicate(c.table_bits)
                 )
