@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from amaranth.lib import data, wiring
 
 from .config import TensorCoreConfig
 from .core import TensorCore
-from .errors import InputError
+from .outputs import write_files
 from .rescale import Rescale
 from .unit import Unit
 
@@ -210,30 +208,5 @@ def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> 
         f"{top}.core": _fusesoc(config, top),
         f"{top}_template.vh": _template(core),
     }
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is not a directory; the name of one would do")
-    with _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    temporaries = {out / name: out / f".{name}.{os.getpid()}" for name in contents}
-    try:
-        # All contents before the first name, so that a full disk leaves the earlier files.
-        for (target, temporary), content in zip(
-            temporaries.items(), contents.values(), strict=True
-        ):
-            with _writing(target):
-                temporary.write_text(content, encoding="utf-8")
-        for target, temporary in temporaries.items():
-            with _writing(target):
-                temporary.replace(target)
-    finally:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
-    return list(temporaries)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_files({out / name: content.encode() for name, content in contents.items()})
+    return [out / name for name in contents]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lutcore.errors import InputError
+from lutcore.outputs import write_files
 
 from .options import ConfigOption, PresetOption, configuration
 
@@ -32,18 +32,4 @@ def diagram(
     # Imported here: Amaranth and matplotlib take a second that other subcommands need not wait for.
     from .drawing import Drawing
 
-    _write(out, Drawing(chosen).render(kind))
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_files({out: Drawing(chosen).render(kind)})

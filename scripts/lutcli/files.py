@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lutcore.errors import InputError
 from lutcore.layout import AffineWeights, TernaryWeights
+from lutcore.outputs import writing
 
 __all__ = ["in_file", "read_activations", "read_weights", "results_file"]
 
@@ -83,25 +84,17 @@ def results_file(path: Path) -> Iterator[Callable[[Mapping[str, NDArray[Any]]], 
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
 
     def save(arrays: Mapping[str, NDArray[Any]]) -> None:
-        with _writing(path), temporary.open("wb") as stream:
+        with writing(path), temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
-        with _writing(path):
+        with writing(path):
             temporary.replace(target)
 
-    with _writing(path):
+    with writing(path):
         temporary.touch()
     try:
         yield save
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _content(path: Path) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import InputError
 from lutcore.export import unit_design
+from lutcore.outputs import write_files, writing
 
 from . import chart
 from .area import Amount, Module, Synthesis, synthesise
@@ -261,10 +261,8 @@ def main(
     area_UNIT.*. Each is complete or not there. InputError for a unit, library or directory that
     cannot be used.
     """
-    try:
+    with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out_dir}: cannot be written: {error.strerror}") from None
     console = Console()
     with console.status("mapping onto cells"):
         report = build(config, read(liberty), unit)
@@ -277,20 +275,8 @@ def main(
         f"{stem}.log": report.synthesis.log.encode(),
         f"{stem}.v": report.synthesis.netlist.encode(),
     }
-    for name, content in contents.items():
-        _write(out_dir / name, content)
+    write_files({out_dir / name: content for name, content in contents.items()})
     for note in NOTES:
         console.print(note, style="dim", highlight=False)
     console.print(report.table())
     console.print(f"{', '.join(contents)} in {out_dir}", highlight=False)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

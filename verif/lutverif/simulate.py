@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lutcore.config import PRESETS, TensorCoreConfig
-from lutcore.errors import InputError
 from lutcore.layout import AffineWeights, TernaryWeights, pack
+from lutcore.outputs import write_files, writing
 
 from . import driver, golden, quantise, workload
 from .native import NativeModel, core_model
@@ -202,12 +203,11 @@ def _report(console: Console, row: Row, config: TensorCoreConfig, out: Path) -> 
     else:
         arrays |= {"codes": found.weights.codes, "bits": np.array(found.weights.bits)}
         arrays["zeros"] = found.weights.zeros
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        np.save(out / "activations.npy", found.activations)
-        np.savez(out / "weights.npz", allow_pickle=False, **arrays)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+    files = {out / "activations.npy": io.BytesIO(), out / "weights.npz": io.BytesIO()}
+    activations, weights = files.values()
+    np.save(activations, found.activations)
+    np.savez(weights, allow_pickle=False, **arrays)
+    write_files({path: file.getvalue() for path, file in files.items()})
     golden_bits, rtl_bits = (int(v.view(np.uint32)) for v in (found.golden, found.rtl))
     inputs = ", ".join(str(v) for v in found.activations[found.m % config.m][:8])
     real = ", ".join(f"{v:g}" for v in found.weights.real()[found.n % config.n][:8])
@@ -229,7 +229,8 @@ def _waves(row: Row | None, layer: workload.Layer, config: TensorCoreConfig, out
     else:
         activations = layer.activations[: config.m]
         weights = _columns(_quantised(layer.weights, WEIGHTS[0]), slice(0, config.n))
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "tile.vcd"
+    with writing(path):
+        out.mkdir(parents=True, exist_ok=True)
     driver.gemm(activations, weights, config, waves=path)
     return path

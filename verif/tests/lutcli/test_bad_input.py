@@ -259,7 +259,8 @@ def test_unwritable_outputs(folder: Path, gemm: Callable[..., Any]) -> None:
 
 def test_int32_of_floats(folder: Path, gemm: Callable[..., Any]) -> None:
     np.save("A.npy", np.zeros(SHAPE, np.float16))
-    unchanged(gemm, "output int32 is defined for int8 activations only, not fp16", output="int32")
+    message = "A.npy: output int32 is defined for int8 activations only, not fp16"
+    unchanged(gemm, message, output="int32")
 
 
 CONFIGS = {
