@@ -6,7 +6,6 @@ Verilog of a configuration likewise. `LUTCORE_CACHE` moves the cache.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import fcntl
 import functools
@@ -88,15 +87,16 @@ def _prune(directory: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-@functools.cache
 def without_spaces(path: Path) -> Path:
-    """`path`, or a link to it where it has spaces, which Verilator and its makefiles do not take."""
+    """`path`, or where it has spaces, which makefiles cannot take, a link to it that has none."""
     if " " not in str(path):
         return path
-    directory = tempfile.mkdtemp(prefix="lutcore-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    link = Path(directory) / path.name
-    link.symlink_to(path, target_is_directory=True)
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    link = Path(tempfile.gettempdir()) / f"lutcore-{os.getuid()}-{name}"
+    fresh = link.with_name(f"{link.name}-{os.getpid()}")
+    if not link.is_symlink() or link.readlink() != path:
+        fresh.symlink_to(path, target_is_directory=True)
+        fresh.replace(link)
     return link
 
 
@@ -108,6 +108,7 @@ def verilator() -> tuple[str, dict[str, str]]:
     if spec is not None and spec.submodule_search_locations:
         root = without_spaces(Path(spec.submodule_search_locations[0]))
         environment = {**os.environ, "VERILATOR_ROOT": str(root)}
+        environment["VERILATOR_BIN"] = str(root / "bin" / "verilator_bin")
         environment["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         version = tuple(int(x) for x in metadata.version("verilator").split(".")[:2])
         candidates.append((version, str(root / "bin" / "verilator"), environment))
