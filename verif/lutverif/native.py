@@ -69,11 +69,14 @@ def cached(name: str, build: Callable[[Path], None]) -> Iterator[Path]:
             os.utime(entry)
         else:
             _prune(directory)
-            with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            # Not built in the cache, whose path may have spaces: make cannot work there.
+            with tempfile.TemporaryDirectory() as scratch:
                 work = Path(scratch) / "entry"
                 work.mkdir()
                 build(work)
-                os.replace(work, entry)
+                staged = directory / f"{name}.{os.getpid()}"
+                shutil.move(work, staged)
+                staged.replace(entry)
     yield entry
 
 
@@ -291,7 +294,7 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
             )
         if done.returncode or not (work / "model.so").exists():
             kept = cache_directory() / "failed-build.log"
-            os.replace(work / "build.log", kept)
+            shutil.move(work / "build.log", kept)
             raise HarnessError(f"the model does not compile; {kept} says why")
         shutil.rmtree(work / "obj")
 
