@@ -22,4 +22,5 @@ def verilog(
     # Imported here: Amaranth takes a second that the other subcommands need not wait for.
     from lutcore import export
 
-    export.write(chosen, out)
+    for path in export.write(chosen, out):
+        print(path)
