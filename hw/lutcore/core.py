@@ -25,8 +25,8 @@ class TensorCore(Unit):
     """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes.
 
     Cycle contract: with all streams ready, a pass of p planes and s steps takes
-    max(p * s, N/R) cycles, the first step of a pass enters the lanes `fill` cycles after the last
-    activation beat, and passes follow each other without a gap. Each stream may stall at any time.
+    max(p * s, N/R, 3) cycles, the first step of a pass enters the lanes `fill` cycles after its
+    last activation beat, and passes follow without a gap. Each stream may stall at any time.
     """
 
     suffix = ""

@@ -98,7 +98,7 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
             "psums taken to first scales": 1,
             "last scales of a pass to its outputs": Rescale.latency,
         },
-        "throughput_cycles_per_pass": f"max(planes * steps, {config.column_groups})",
+        "throughput_cycles_per_pass": f"max(planes * steps, {max(config.column_groups, 3)})",
     }
 
 

@@ -36,7 +36,7 @@ class Fma(Unit):
     enable      moves the three stages on
     difference  psum - z' sum; scale: FP32, zero or normal; exponent: of a table step
     nonfinite   makes the result NaN; raw: integer sum modulo 2^32
-    addend      FP32 or INT32, one cycle after its difference
+    addend      FP32 or INT32, two enabled cycles after its difference
     result      combinational after the third register: three enabled cycles after its difference
     """
 

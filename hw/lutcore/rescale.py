@@ -23,9 +23,10 @@ __all__ = ["Rescale"]
 class Rescale(Unit):
     """Takes the psums of a pass at once, then rescales `rescale_columns` columns a cycle.
 
-    Cycle contract: a pass occupies the unit for N/R cycles in which scales are valid; it takes the
-    next psums in the last of them, so passes of N/R steps or more never wait. An output beat of
-    the last pass appears `latency` cycles after its scales. If `o_outputs` is not taken, all stops.
+    Cycle contract: a pass occupies the unit for `period` = max(N/R, 3) cycles in which scales are
+    valid; it takes the next psums with the last of its N/R scales, so passes of `period` steps or
+    more never wait. An output beat of the last pass appears `latency` cycles after its scales. If
+    `o_outputs` is not taken, all stops.
     """
 
     suffix = "rescale"
