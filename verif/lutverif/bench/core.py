@@ -1,0 +1,92 @@
+"""Bench of `TensorCore`: sequences of passes through all units, against the golden model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from lutcore import TensorCoreConfig
+from lutcore.core import TensorCore
+from lutcore.formats import IntegerFormat
+from lutverif import golden
+
+from . import stimulus
+from .payloads import Kind, Pass, Payloads
+from .runner import configuration
+from .streams import Bench
+
+INPUTS = ("i_passes", "i_activations", "i_weights", "i_scales")
+OUTPUTS = ("o_outputs",)
+
+
+def _beats(
+    items: list[Pass], config: TensorCoreConfig, rng: np.random.Generator
+) -> dict[str, list[int]]:
+    payloads = Payloads(config)
+    beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
+    acc: Any = None
+    for item in items:
+        raw = item.kind.raw
+        psum, total = payloads.looked_up(item)
+        _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, config)
+        scale = stimulus.scales(rng, (config.n,))
+        zero = stimulus.zeros(rng, (config.n,), config)
+        if item.kind.first:
+            acc = np.zeros((config.m, config.n), np.int32 if raw else np.float32)
+        acc = golden.rescale(acc, psum, total, exponent, nonfinite, scale, zero, raw)
+        beats["i_passes"].append(payloads.descriptor(item))
+        beats["i_activations"] += payloads.activations(item, rng)
+        beats["i_weights"] += payloads.weights(item)
+        beats["i_scales"] += payloads.scales(scale, zero)
+        if item.kind.last:
+            beats["o_outputs"] += payloads.outputs(acc)
+    return beats
+
+
+@cocotb.test()
+async def random_passes(dut: Any) -> None:
+    """Formats, planes, weighting and lengths change from pass to pass; stalls; resets."""
+    config, rng = configuration(), np.random.default_rng(13)
+    integers = any(isinstance(fmt, IntegerFormat) for fmt in config.formats)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+
+    def traffic() -> dict[str, list[int]]:
+        items: list[Pass] = []
+        for _ in range(3):
+            count, raw = int(rng.integers(1, 4)), bool(integers and rng.random() < 0.3)
+            kinds = [Kind(i == 0, i == count - 1, raw) for i in range(count)]
+            items += [stimulus.random_pass(rng, config, kind) for kind in kinds]
+        return _beats(items, config, rng)
+
+    await bench.exercise(traffic, 48 if config.lanes <= 8 else 12)
+
+
+@cocotb.test()
+async def cycle_contract(dut: Any) -> None:
+    """Lanes start `fill` cycles after the activations; max(p s, N/R) cycles a pass, no gaps."""
+    config, rng = configuration(), np.random.default_rng(14)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    columns = max(config.n // config.rescale_columns, 3)
+    full = config.block // config.k
+    for planes, steps in ((1, full), (config.weight_bits, full), (1, 1), (2, max(1, full // 2))):
+        await bench.reset()
+        fmt = config.formats[0]
+        item = Pass(
+            fmt,
+            stimulus.activations(rng, fmt, config.m, steps * config.k),
+            np.zeros((planes, config.n, steps * config.groups_per_step), np.uint8),
+            False,
+            Kind(),
+        )
+        count = 8
+        bench.send(_beats([item] * count, config, rng))
+        await bench.finish()
+        lanes = bench.inputs["i_weights"].moves
+        assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == TensorCore.fill
+        outputs = bench.outputs["o_outputs"].moves
+        beats = config.n // config.rescale_columns
+        period = max(planes * steps, columns)
+        starts = outputs[::beats]
+        assert np.diff(starts).tolist() == [period] * (count - 1), (planes, steps, starts)

@@ -1,0 +1,199 @@
+"""Deliberate RTL bugs, applied one at a time; each must be caught: `python -m lutverif.mutants`.
+
+A mutant is a copy of `lutcore` with one piece of text replaced, put first on the path of a process
+that runs the bench of the unit it is in. Only files of RTL units are replaced: the golden model and
+the payloads of the bench share none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+import lutcore
+
+__all__ = ["MUTANTS", "Mutant", "Verdict", "check"]
+
+PRESET = "tiny"
+WORKERS = 2
+CAUGHT = 3
+CHECK = f"""
+import sys
+from lutcore import preset
+from lutverif.bench.runner import BenchFailure, run
+try:
+    run(sys.argv[1], preset({PRESET!r}))
+except BenchFailure as failure:
+    print(failure)
+    sys.exit({CAUGHT})
+"""
+
+
+class Mutant(NamedTuple):
+    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` is to catch it."""
+
+    name: str
+    kind: str
+    bench: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant("negation-without-one", "sign", "lane", "lookup.py",
+           "negations.append(negate)", "negations.append(negate & 0)"),
+    Mutant("scale-sign-ignored", "sign", "fma", "fma.py",
+           "sign_2.eq(negative ^ scale[-1])", "sign_2.eq(negative)"),
+    Mutant("planes-from-the-low-end", "plane order", "lane", "lookup.py",
+           "psum << 1", "psum >> 1"),
+    Mutant("shift-a-step-late", "plane order", "precompute", "precompute.py",
+           "control.shift.eq(first_step &", "control.shift.eq(plane_end &"),
+    Mutant("table-kept-under-load", "stale table", "table", "table.py",
+           "m.If(steps.ready & steps.valid)", "m.If(steps.ready & steps.valid & ~tables.valid)"),
+    Mutant("table-overwritten", "lost back-pressure", "table", "table.py",
+           "steps.ready.eq(~tables.valid | tables.ready)", "steps.ready.eq(1)"),
+    Mutant("psums-overwritten", "lost back-pressure", "lookup", "lookup.py",
+           "free.eq(~psums.valid | psums.ready)", "free.eq(1)"),
+    Mutant("block-overwritten", "lost back-pressure", "precompute", "precompute.py",
+           "load_full = Mux(load_bank, full[1], full[0])", "load_full = full[0] & 0"),
+    Mutant("load-step-survives", "reset", "precompute", "precompute.py",
+           "load_step = Signal(address_bits)", "load_step = Signal(address_bits, reset_less=True)"),
+    Mutant("column-survives", "reset", "rescale", "rescale.py",
+           "Signal(), Signal(index_width), Signal()",
+           "Signal(), Signal(index_width, reset_less=True), Signal()"),
+    Mutant("psum-a-bit-short", "width", "lane", "lookup.py",
+           "base = Signal(signed(c.psum_bits))", "base = Signal(signed(c.psum_bits - 1))"),
+    Mutant("entry-a-bit-short", "width", "entries", "table.py",
+           "signed(c.table_bits + c.guard)", "signed(c.table_bits + c.guard - 1)"),
+    Mutant("narrow-code-uncut", "padding", "align", "block.py",
+           "self.value[: fmt.bits].as_signed()", "self.value.as_signed()"),
+    Mutant("tail-of-an-old-block", "padding", "precompute", "precompute.py",
+           "plane_end.eq(step == bank.descriptor.steps)", "plane_end.eq(step == c.max_steps - 1)"),
+    Mutant("one-scale-for-all-columns", "scale", "rescale", "rescale.py",
+           "scale=scales.payload[column].scale", "scale=scales.payload[0].scale"),
+    Mutant("zero-point-added", "zero term", "rescale", "rescale.py",
+           "- zero * waiting.sums[row]", "+ zero * waiting.sums[row]"),
+    Mutant("sum-over-all-planes", "zero term", "precompute", "precompute.py",
+           "control.restart_sum.eq(first_step)",
+           "control.restart_sum.eq(first_step & ~plane.any())"),
+    Mutant("accumulator-kept", "accumulate clear", "rescale", "rescale.py",
+           "Mux(kinds[1].first, 0, read.data[column][row])", "read.data[column][row]"),
+    Mutant("lane-kept", "accumulate clear", "lane", "lookup.py",
+           "Mux(self.clear, 0, Mux(self.shift,", "Mux(0, 0, Mux(self.shift,"),
+    Mutant("ties-away-from-zero", "rounding", "fma", "fma.py",
+           "(half & (rest | kept[0]))", "half"),
+    Mutant("entry-ties-upwards", "rounding", "entries", "table.py",
+           "(total[guard - 1] & (rest | total[guard]))", "total[guard - 1]"),
+    Mutant("sticky-bit-lost", "rounding", "fma", "fma.py",
+           "moved[: digits + 1].any()", "moved[digits]"),
+    Mutant("peak-does-not-spill", "exponent", "precompute", "block.py",
+           "self.carry = max(0, 2 * hidden - fitting)", "self.carry = 0"),
+    Mutant("subnormal-addend", "exponent", "fma", "fma.py",
+           "Mux(addend_field.any(), addend_field, 1)", "addend_field"),
+    Mutant("hazard-unseen", "hazard", "rescale", "rescale.py",
+           "hazard.eq(busy_stages[0] | busy_stages[1])", "hazard.eq(busy_stages[0])"),
+    Mutant("written-a-stage-early", "index", "rescale", "rescale.py",
+           "write.addr.eq(indices[2])", "write.addr.eq(indices[1])"),
+]  # fmt: skip
+
+
+class Verdict(NamedTuple):
+    """Whether a run did what it should, what was seen, and in how many seconds."""
+
+    good: bool
+    seen: str
+    seconds: float
+
+
+def _run(bench: str, *first: Path) -> tuple[int, str]:
+    """Exit status and output of the bench, with `first` leading the path."""
+    path = os.pathsep.join([*map(str, first), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, bench],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def check(mutant: Mutant) -> Verdict:
+    """Applies a mutant to a copy of lutcore and runs its bench; good if a test fails."""
+    begin = time.monotonic()
+    source = Path(lutcore.__file__).parent
+    text = (source / mutant.file).read_text()
+    if text.count(mutant.old) != 1:
+        count = text.count(mutant.old)
+        return Verdict(False, f"{mutant.file} has the text to replace {count} times, not once", 0)
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "lutcore"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / mutant.file).write_text(text.replace(mutant.old, mutant.new))
+        status, output = _run(mutant.bench, Path(scratch))
+    lines = output.strip().splitlines() or [""]
+    if status == 0:
+        seen = "survived"
+    elif status == CAUGHT:
+        reasons = re.findall(r"^ *(?:AssertionError|\w+Error|\w+Exception): (.*)", output, re.M)
+        seen = reasons[0] if reasons else lines[0]
+    else:
+        seen = f"cannot be checked: {lines[-1]}"
+    return Verdict(status == CAUGHT, seen, time.monotonic() - begin)
+
+
+def unmutated(benches: list[str]) -> str:
+    """Empty if every bench passes on the sources as they are; otherwise why not."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for bench, (status, output) in zip(benches, pool.map(_run, benches), strict=True):
+            if status:
+                return f"bench {bench} fails without a mutant:\n{output}"
+    return ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status is 1 if a mutant survives or cannot be applied."""
+    parser = argparse.ArgumentParser(prog="python -m lutverif.mutants", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="list the mutants and do nothing")
+    parser.add_argument("--only", metavar="NAME", choices=[m.name for m in MUTANTS], help="one")
+    options = parser.parse_args(arguments)
+    chosen = [m for m in MUTANTS if options.only in (None, m.name)]
+    console = Console()
+    if options.list:
+        table = Table("mutant", "kind", "file", "old", "new")
+        for mutant in chosen:
+            table.add_row(mutant.name, mutant.kind, mutant.file, mutant.old, mutant.new)
+        console.print(table)
+        return 0
+    trouble = unmutated(sorted({mutant.bench for mutant in chosen}))
+    if trouble:
+        print(trouble)
+        return 1
+    table = Table("mutant", "kind", "bench", "verdict", "seconds", "seen")
+    with ThreadPoolExecutor(WORKERS) as pool:
+        verdicts = list(pool.map(check, chosen))
+    for mutant, verdict in zip(chosen, verdicts, strict=True):
+        word = "[green]caught" if verdict.good else "[bold red]MISSED"
+        seconds = f"{verdict.seconds:.1f}"
+        table.add_row(mutant.name, mutant.kind, mutant.bench, word, seconds, verdict.seen[:70])
+    console.print(table)
+    caught = sum(verdict.good for verdict in verdicts)
+    console.print(f"{caught} of {len(chosen)} mutants caught")
+    return 0 if caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

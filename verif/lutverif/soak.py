@@ -1,0 +1,205 @@
+"""A long random comparison of RTL and golden model: `python -m lutverif.soak`.
+
+Random GEMMs of every kind of operand run on the compiled cores of several configurations, with
+random stalls on every stream and resets in the middle of the work; every output bit is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lutcore import PRESETS, AffineWeights, TensorCoreConfig, TernaryWeights, pack
+from lutcore.errors import LutCoreError
+
+from .bench import stimulus
+from .driver import jobs, run
+from .golden import core
+from .native import HarnessError, NativeModel, core_model
+
+__all__ = ["CONFIGURATIONS", "Mismatch", "Soak"]
+
+CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
+    config.name: config
+    for config in (
+        TensorCoreConfig(
+            name="narrow", m=1, n=1, lookup_group=2, block=2, table_bits=9, weight_bits=1
+        ),
+        TensorCoreConfig(
+            name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
+            activations=("int8",), rescale_columns=2,
+        ),
+        TensorCoreConfig(
+            name="floats", m=1, n=6, lookup_group=5, block=20, table_bits=4, guard_bits=0,
+            weight_bits=3, zero_bits=5, activations=("fp16",), rescale_columns=2,
+        ),
+        TensorCoreConfig(
+            name="precise", m=1, n=2, lookup_group=6, block=12, table_bits=16, guard_bits=8,
+            weight_bits=4, zero_bits=8, activations=("fp16", "int8"),
+        ),
+    )
+}  # fmt: skip
+"""The presets, and the edges of the parameters in small cores.
+
+narrow    one lane, one plane, one step: every width at its smallest
+integers  no float format; all columns rescaled at once
+floats    no integer format; the coarsest tables without guard bits
+precise   the finest tables, the largest lookup group, formats in the other order
+"""
+
+STREAMS = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")
+LONGEST_RESET = 400  # cycles before a reset in the middle
+
+
+class Mismatch(LutCoreError):
+    """RTL and golden model differ; the message has the inputs of the first element that does."""
+
+
+class Soak:
+    """The core of one configuration, compiled, compared round by round.
+
+    A round depends on its seed alone: a reset, at times an interrupted GEMM and another reset,
+    then two GEMMs on end.
+    """
+
+    def __init__(self, config: TensorCoreConfig) -> None:
+        self.config = config
+        self.model: NativeModel = core_model(config)
+
+    def round(self, seed: int) -> int:
+        """Output elements compared. Raises Mismatch, or HarnessError if the core misbehaves."""
+        rng = np.random.default_rng(seed)
+        self.model.reset()
+        if rng.random() < 0.5:
+            self._interrupt(rng)
+            self.model.reset(int(rng.integers(1, 4)))
+        return sum(self._compare(rng, seed) for _ in range(2))
+
+    def _operands(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[Any], AffineWeights | TernaryWeights, str]:
+        config = self.config
+        m = int(rng.integers(1, 3 * config.m + 2))
+        n = int(rng.integers(1, 2 * config.n + 2))
+        k = int(rng.integers(1, 3 * config.block + 2))
+        fmt = config.formats[rng.integers(len(config.formats))]
+        output = "int32" if fmt.name == "int8" and rng.random() < 0.4 else "fp32"
+        values = stimulus.activations(rng, fmt, m, k)
+        return values, stimulus.weights(rng, n, k, config), output
+
+    def _stalls(self, rng: np.random.Generator) -> dict[str, int]:
+        return {name: int(rng.choice([0, 0, 64, 160, 235])) for name in STREAMS}
+
+    def _interrupt(self, rng: np.random.Generator) -> None:
+        """Leaves the core in the middle of a GEMM."""
+        activations, weights, output = self._operands(rng)
+        job = next(jobs(activations, pack(weights, self.config), self.config, output))
+        limit = int(rng.integers(1, LONGEST_RESET))
+        try:
+            self.model.run(
+                job.beats,
+                {"o_outputs": job.outputs},
+                stalls=self._stalls(rng),
+                seed=int(rng.integers(1 << 32)),
+                limit=limit,
+            )
+        except HarnessError as error:
+            if f"after {limit} cycles" not in str(error):
+                raise
+
+    def _compare(self, rng: np.random.Generator, seed: int) -> int:
+        activations, weights, output = self._operands(rng)
+        want = core(activations, weights, self.config, output)
+        result = run(
+            self.model,
+            activations,
+            pack(weights, self.config),
+            self.config,
+            output,
+            stalls=self._stalls(rng),
+            seed=int(rng.integers(1 << 32)),
+        )
+        different = np.argwhere(result.out.view(np.uint32) != want.view(np.uint32))
+        if len(different):
+            row, column = (int(i) for i in different[0])
+            raise Mismatch(
+                _report(row, column, len(different), activations, weights, want, result.out)
+                + f"\nreproduce: python -m lutverif.soak --only {self.config.name} "
+                f"--seed {seed} --count 1"
+            )
+        return want.size
+
+
+def _report(
+    row: int,
+    column: int,
+    count: int,
+    activations: NDArray[Any],
+    weights: AffineWeights | TernaryWeights,
+    want: NDArray[Any],
+    got: NDArray[Any],
+) -> str:
+    affine = isinstance(weights, AffineWeights)
+    codes = weights.codes if affine else weights.ternary
+    where = (row, column)
+    kind = f"{weights.bits} bits" if affine else "ternary"
+    return "\n".join(
+        [
+            f"output[{row}, {column}] is {got[where]} ({got.view(np.uint32)[where]:#010x}), golden "
+            f"{want[where]} ({want.view(np.uint32)[where]:#010x}); {count} of {want.size} differ",
+            f"{activations.dtype} {activations.shape} by {codes.shape}, {kind}, "
+            f"group {weights.group}, output {want.dtype}",
+            f"activations: {activations[row].tolist()}",
+            f"weights: {codes[column].tolist()}",
+            f"scales: {weights.scales[column].tolist()}",
+            f"z': {weights.doubled_zeros[column].tolist()}",
+        ]
+    )
+
+
+def rounds(configs: list[TensorCoreConfig], seed: int, count: int) -> Iterator[tuple[str, int]]:
+    """(configuration, elements compared) of every round, the configurations in turn."""
+    soaks: dict[str, Soak] = {}
+    for index in range(count):
+        for config in configs:
+            if config.name not in soaks:
+                soaks[config.name] = Soak(config)
+            try:
+                yield config.name, soaks[config.name].round(seed + index)
+            except LutCoreError as error:
+                kind = type(error)
+                raise kind(f"{config.name}, seed {seed + index}: {error}") from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status is 1 on the first difference."""
+    parser = argparse.ArgumentParser(prog="python -m lutverif.soak", description=__doc__)
+    parser.add_argument("--count", type=int, default=200, help="rounds a configuration (200)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first round (1)")
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes at the latest")
+    parser.add_argument("--only", choices=CONFIGURATIONS, help="one configuration instead of all")
+    options = parser.parse_args(arguments)
+    configs = [CONFIGURATIONS[options.only]] if options.only else list(CONFIGURATIONS.values())
+    deadline = time.monotonic() + 60 * options.minutes if options.minutes else None
+    compared = finished = 0
+    try:
+        for _, elements in rounds(configs, options.seed, options.count):
+            compared += elements
+            finished += 1
+            if deadline is not None and time.monotonic() > deadline:
+                break
+    except LutCoreError as error:
+        print(error)
+        return 1
+    print(f"{compared} output elements compared in {finished} rounds; all bits equal")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
