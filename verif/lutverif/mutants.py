@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 import lutcore
 
@@ -175,20 +176,21 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         table = Table("mutant", "kind", "file", "old", "new")
         for mutant in chosen:
-            table.add_row(mutant.name, mutant.kind, mutant.file, mutant.old, mutant.new)
+            table.add_row(*map(escape, (*mutant[:2], *mutant[3:])))
         console.print(table)
         return 0
     trouble = unmutated(sorted({mutant.bench for mutant in chosen}))
     if trouble:
         print(trouble)
         return 1
-    table = Table("mutant", "kind", "bench", "verdict", "seconds", "seen")
+    seen = Column("seen", no_wrap=True, overflow="ellipsis")
+    table = Table("mutant", "kind", "bench", "verdict", "seconds", seen)
     with ThreadPoolExecutor(WORKERS) as pool:
         verdicts = list(pool.map(check, chosen))
     for mutant, verdict in zip(chosen, verdicts, strict=True):
         word = "[green]caught" if verdict.good else "[bold red]MISSED"
         seconds = f"{verdict.seconds:.1f}"
-        table.add_row(mutant.name, mutant.kind, mutant.bench, word, seconds, verdict.seen[:70])
+        table.add_row(mutant.name, mutant.kind, mutant.bench, word, seconds, escape(verdict.seen))
     console.print(table)
     caught = sum(verdict.good for verdict in verdicts)
     console.print(f"{caught} of {len(chosen)} mutants caught")
