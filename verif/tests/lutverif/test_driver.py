@@ -43,8 +43,10 @@ def bits(values):
 def test_every_shape_and_group(rng, kind):
     """Golden and RTL agree to the bit, and both stay within the bound of the exact product."""
     with core_model(PAPER) as model:
-        shapes = [*itertools.product(ROWS, COLUMNS, DEPTHS, (GROUPS[0], GROUPS[3], GROUPS[-1]))]
-        shapes += itertools.product(ROWS[-1:], COLUMNS[-1:], DEPTHS, GROUPS)
+        shapes = itertools.chain(
+            itertools.product(ROWS, COLUMNS, DEPTHS, (GROUPS[0], GROUPS[3], GROUPS[-1])),
+            itertools.product(ROWS[-1:], COLUMNS[-1:], DEPTHS, GROUPS),
+        )
         for m, n, k, group in shapes:
             weights = random_weights(rng, kind, n, k, group)
             packed = pack(weights, PAPER)
