@@ -60,4 +60,4 @@ soak: $(ENV) ## a long random comparison of RTL and golden model
 
 clean: ## remove what the other targets wrote, except .venv
 	@rm -rf build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
-	@find hw verif synth scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find hw verif synth sw scripts -name __pycache__ -type d -prune -exec rm -rf {} +

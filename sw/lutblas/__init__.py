@@ -1,0 +1,1 @@
+"""Software of the LUT tensor core: data types, their lowering to the lanes, and imports."""
