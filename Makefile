@@ -22,7 +22,7 @@ configuration = $(or $(call option,--config,$(CONFIG)),--preset $(call quote,$(P
 unexport MAKEFLAGS MFLAGS
 
 .DELETE_ON_ERROR:
-.PHONY: help env sim synth verilog test lint mutants soak clean
+.PHONY: help env sim synth verilog matrix test lint mutants soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -42,6 +42,9 @@ synth: $(ENV) ## area of a core by unit (PRESET or CONFIG, LIBERTY, UNIT)
 
 verilog: $(ENV) ## write Verilog and what goes with it (PRESET or CONFIG, OUT)
 	@$(BIN)/lutcore verilog $(configuration) --out $(call quote,$(OUT))
+
+matrix: $(ENV) ## check every activation type times every weight type (PRESET or CONFIG)
+	@$(BIN)/lutcore matrix $(configuration)
 
 lint: $(ENV) ## check style, format, types and import directions
 	$(BIN)/ruff check --quiet

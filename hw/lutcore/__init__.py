@@ -2,7 +2,8 @@
 
 from .config import PRESETS, TensorCoreConfig, preset
 from .errors import ConfigError, InputError, LutCoreError
-from .layout import AffineWeights, PackedWeights, TernaryWeights, pack
+from .layout import PackedWeights, pack
+from .weights import AffineWeights, PlaneWeights, TernaryWeights
 
 __all__ = [
     "PRESETS",
@@ -11,6 +12,7 @@ __all__ = [
     "InputError",
     "LutCoreError",
     "PackedWeights",
+    "PlaneWeights",
     "TensorCoreConfig",
     "TernaryWeights",
     "pack",

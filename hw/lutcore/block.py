@@ -1,93 +1,147 @@
 """What the activations of a block go through one by one: the block's scale, and alignment to it.
 
-    lookup groups -> peak -> exponent E -> align
+    lookup groups -> peak -> block scale -> align
 
+All formats go one way behind `Decode`: with S bits of significand an activation is
+significand * 2^(q - padding + field - 1), padding the S - significand_bits low bits that its format
+leaves 0. Only constants differ, and `Array` selects those of the pass's format.
 Source: docs/specification.md, "Activations and tables".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from fractions import Fraction
 from operator import add
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
+from .decode import Decode
 from .formats import FloatFormat, IntegerFormat
 from .unit import Unit, balanced
 
-__all__ = ["Align", "BlockExponent", "Peak", "field_bits", "format_cases", "peak_bits"]
+__all__ = ["Align", "BlockScale", "Peak", "peak_bits", "shift_bits"]
 
 
-class BlockExponent:
-    """How the exponent field E of a block follows from its peak, as constants.
-
-    A peak is coded like a float of `fraction_bits` + ceil(log2 g) fraction bits, exponent field
-    above fraction, and E = max(1, (code + carry) >> fraction bits): one small adder. `carry` makes
-    the significands that do not fit spill into the next exponent.
-    """
-
-    def __init__(self, config: TensorCoreConfig, fmt: FloatFormat) -> None:
-        self.fraction_bits = fmt.fraction_bits + config.group_bits
-        # An activation is significand * 2^(left - (E - e)) guard units.
-        self.left = config.guard - fmt.bias - fmt.fraction_bits - config.step_offset(fmt)
-        hidden = 1 << self.fraction_bits
-        unit = Fraction(2) ** (self.left - config.group_bits + 1)
-        fitting = math.ceil(config.doubled_peak_limit / unit)  # significands below it fit at E = e
-        assert hidden < fitting, "E would be one more than any peak's exponent"
-        self.carry = max(0, 2 * hidden - fitting)
-
-    def field(self, code: Value) -> Value:
-        """E of a peak's code."""
-        field = (code + self.carry) >> self.fraction_bits
-        return Mux(field.any(), field, 1)
+def by_format(
+    config: TensorCoreConfig,
+    index: Value,
+    constant: Callable[[FloatFormat | IntegerFormat], int],
+) -> Value:
+    """The constant of the format at place `index`; beyond the last it is that of the last."""
+    formats = config.formats
+    whole = [formats[min(i, len(formats) - 1)] for i in range(1 << len(index))]  # a complete case
+    return Array([Const(constant(fmt)) for fmt in whole])[index]
 
 
-def field_bits(config: TensorCoreConfig) -> int:
-    """Bits of the largest E of any float format built in."""
-    largest = [
-        fmt.special_field + config.group_bits
-        for fmt in config.formats
-        if isinstance(fmt, FloatFormat)
-    ]
-    return max(largest, default=1).bit_length()
+def _padding(config: TensorCoreConfig, fmt: FloatFormat | IntegerFormat) -> int:
+    """Low bits of a decoded significand that are 0 in `fmt`."""
+    return config.significand_bits - fmt.significand_bits
+
+
+def _fraction_bits(config: TensorCoreConfig) -> int:
+    """Fraction bits of a peak's code: ceil(log2 g) more than those of a significand."""
+    return config.significand_bits - 1 + config.group_bits
 
 
 def peak_bits(config: TensorCoreConfig) -> int:
-    """Bits of a peak's code; all ones stands for a block with an infinity or NaN."""
-    fractions = [
-        fmt.fraction_bits + config.group_bits
-        for fmt in config.formats
-        if isinstance(fmt, FloatFormat)
-    ]
-    return field_bits(config) + max(fractions, default=0)
+    """Bits of a peak's code: exponent field above fraction.
+
+    The code of all ones is free for a block with an infinity or NaN: the fraction of a sum of g
+    significands is never all ones in the largest field.
+    """
+    largest = max(fmt.largest_field for fmt in config.formats) + config.group_bits
+    return largest.bit_length() + _fraction_bits(config)
 
 
-def format_cases(
-    m: Module, config: TensorCoreConfig
-) -> Iterator[tuple[AbstractContextManager[None], FloatFormat | IntegerFormat]]:
-    """A case of a switch on the format index for every format; the last one takes the rest."""
-    *others, last = config.formats
-    for index, fmt in enumerate(others):
-        yield m.Case(index), fmt
-    yield m.Default(), last
+def _lift(config: TensorCoreConfig) -> int:
+    """Bits by which an aligned significand can be longer than S, guard bits not counted."""
+    return max(0, config.table_bits - 1 - config.significand_bits)
+
+
+def shift_bits(config: TensorCoreConfig) -> int:
+    """Bits of the shift that `BlockScale` gives to `Align`."""
+    shifts = []
+    for fmt in config.formats:
+        low, high = config.exponent_range(fmt)
+        shifts.append(high - low + _padding(config, fmt) + _lift(config))
+    return max(1, max(shifts).bit_length())
+
+
+class BlockScale:
+    """How the exponent e of a row follows from the code of its peak; combinational.
+
+    exponent  e, 0 where the row is nonfinite
+    shift     for `Align`: by how much a significand of exponent field 1 is shifted to the right
+
+    A normal peak fits a table step of 2^(field + q - padding + S - table_bits) if its significand
+    is below a constant, and twice that step if not: one adder, whose `carry` makes the significands
+    that do not fit spill into the next field. A peak of field 0 is normalised first, as far as e
+    can go down to q.
+    """
+
+    def __init__(self, config: TensorCoreConfig) -> None:
+        self.config = config
+        self.fraction_bits = _fraction_bits(config)
+        bits = config.table_bits + config.guard
+        fitting = Fraction(config.doubled_peak_limit << (self.fraction_bits + 1), 1 << bits)
+        self.carry = (2 << self.fraction_bits) - math.ceil(fitting)
+        assert 0 <= self.carry < 1 << self.fraction_bits
+        widest = max(
+            (fmt.significand_bits for fmt in config.formats if not config.exact(fmt)), default=0
+        )
+        self.most_shifts = max(0, widest + 1 - config.table_bits)
+
+    def find(
+        self, m: Module, code: Value, number_format: Value, name: str
+    ) -> tuple[Value, Value, Value]:
+        """Exponent, shift and `nonfinite` of the row called `name`."""
+        c = self.config
+
+        def constant(value: Callable[[FloatFormat | IntegerFormat], int]) -> Value:
+            return by_format(c, number_format, value)
+
+        field, fraction = code[self.fraction_bits :], code[: self.fraction_bits]
+        shifts = Signal(max(1, self.most_shifts.bit_length()), name=f"shifts_{name}")
+        for count in range(1, self.most_shifts + 1):
+            upper = fraction[len(fraction) - count + 1 :]
+            with m.If(~Cat(field, upper).any()):
+                m.d.comb += shifts.eq(count)
+        normalised = (code << shifts)[: len(code)]
+        # e - q, before its bound of 0.
+        margin = Signal(signed(len(field) + 6), name=f"margin_{name}")
+        m.d.comb += margin.eq(
+            ((normalised + self.carry) >> self.fraction_bits)
+            - shifts
+            + constant(lambda fmt: fmt.significand_bits - c.table_bits)
+        )
+        above = Signal(shift_bits(c), name=f"above_{name}")
+        with m.If(~constant(c.exact) & (margin > 0)):
+            m.d.comb += above.eq(margin)
+        nonfinite = constant(lambda fmt: not c.exact(fmt)) & code.all()
+        exponent = Mux(nonfinite, 0, above + constant(lambda fmt: fmt.unit_exponent))
+        shift = above + constant(lambda fmt: _padding(c, fmt) + _lift(c))
+        return exponent, shift, nonfinite
 
 
 class Peak(Unit):
     """The peak of one lookup group, as a code that orders like the peak itself. Combinational.
 
     values: g activation codes; format: their place in `config.activations`; peak: exponent field
-    above fraction; all ones if one of the values is an infinity or NaN; 0 for integers.
+    above fraction, all ones if one of the values is an infinity or NaN; 0 where no format needs it.
     """
 
     suffix = "peak"
     clocked = False
+
+    def __init__(self, config: TensorCoreConfig, top: str) -> None:
+        self.decode = Decode(config, top)
+        super().__init__(config, top, self.decode)
 
     def ports(self) -> dict[str, Any]:
         c = self.config
@@ -99,96 +153,86 @@ class Peak(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        with m.Switch(self.format):
-            for case, fmt in format_cases(m, self.config):
-                with case:
-                    if isinstance(fmt, FloatFormat):
-                        self._float_peak(m, fmt)
-        return m
-
-    def _float_peak(self, m: Module, fmt: FloatFormat) -> None:
-        group_bits = self.config.group_bits
-        exponents: list[Value] = []
-        significands: list[Value] = []
-        special: list[Value] = []
-        for value in self.values:
-            own = value[fmt.fraction_bits : fmt.bits - 1]
-            exponents.append(Mux(own.any(), own, 1))
-            significands.append(Cat(value[: fmt.fraction_bits], own.any()))
-            special.append(own.all())
-        largest = Signal(fmt.exponent_bits, name=f"largest_{fmt.name}")
-        m.d.comb += largest.eq(balanced(exponents, lambda a, b: Mux(a > b, a, b)))
-        terms: list[Value] = []
-        for index, (exponent, significand) in enumerate(zip(exponents, significands, strict=True)):
-            # Rounded up: what is shifted out adds one. Further than all bits away, one remains.
-            distance = Signal(fmt.exponent_bits, name=f"distance_{index}_{fmt.name}")
-            width = fmt.significand_bits
-            wide = Signal(2 * width, name=f"wide_{index}_{fmt.name}")
+        c = self.config
+        if all(c.exact(fmt) for fmt in c.formats):
+            return m
+        width, group_bits = c.significand_bits, c.group_bits
+        decoded = [
+            self.decode.placed(m, value, self.format, i) for i, value in enumerate(self.values)
+        ]
+        largest = Signal(self.decode.field_bits)
+        m.d.comb += largest.eq(
+            balanced([number.field for number in decoded], lambda a, b: Mux(a > b, a, b))
+        )
+        # Rounded up in the last place of the format, above its padding.
+        padding = by_format(c, self.format, lambda fmt: _padding(c, fmt))
+        kept = by_format(c, self.format, lambda fmt: (1 << width) - (1 << _padding(c, fmt)))
+        floors: list[Value] = []
+        rests: list[Value] = []
+        for index, number in enumerate(decoded):
+            distance = Signal.like(largest, name=f"distance_{index}")
+            wide = Signal(2 * width, name=f"wide_{index}")
+            # Further than all bits away, one remains.
             far = Mux(distance > width, width, distance)
-            m.d.comb += distance.eq(largest - exponent)
-            m.d.comb += wide.eq(Cat(Const(0, width), significand) >> far)
-            terms.append(wide[width:] + wide[:width].any())
-        total = Signal(fmt.significand_bits + group_bits, name=f"total_{fmt.name}")
-        m.d.comb += total.eq(balanced(terms, add))
-        fraction_bits = fmt.fraction_bits + group_bits
-        code = Signal.like(self.peak, name=f"code_{fmt.name}")
-        m.d.comb += code.eq(Cat(Const(0, group_bits), total))  # subnormal: field 0
+            m.d.comb += [
+                distance.eq(largest - number.field),
+                wide.eq(Cat(Const(0, width), number.significand) >> far),
+            ]
+            floors.append(wide[width:] & kept)
+            rests.append((wide & Cat(Const(-1, width), ~kept)).any())
+        total = Signal(width + group_bits)
+        m.d.comb += total.eq(balanced(floors, add) + (balanced(rests, add) << padding))
+        code = Signal.like(self.peak)
+        m.d.comb += code.eq(Cat(Const(0, group_bits), total))  # not normal: field 0
         for above in range(group_bits + 1):
-            with m.If(total[fmt.fraction_bits + above]):
-                fraction = (total << (group_bits - above))[:fraction_bits]
+            with m.If(total[width - 1 + above]):
+                fraction = (total << (group_bits - above))[: _fraction_bits(c)]
                 m.d.comb += code.eq(Cat(fraction, largest + above))
-        m.d.comb += self.peak.eq(Mux(Cat(special).any(), ~Const(0, len(self.peak)), code))
+        special = Cat(number.special for number in decoded).any()
+        m.d.comb += self.peak.eq(Mux(special, ~Const(0, len(self.peak)), code))
+        return m
 
 
 class Align(Unit):
     """One activation to a two's complement integer in guard units (2^-guard table steps).
 
     Combinational. value: a code of the format; format: its place in `config.activations`;
-    field: the block's E; nonfinite: the row has an infinity or NaN, which makes the result 0.
+    shift: that of the row, from `BlockScale`; nonfinite: the row has an infinity or NaN, which
+    makes the result 0.
     """
 
     suffix = "align"
     clocked = False
 
+    def __init__(self, config: TensorCoreConfig, top: str) -> None:
+        self.decode = Decode(config, top)
+        super().__init__(config, top, self.decode)
+
     def ports(self) -> dict[str, Any]:
         return {
             "value": In(unsigned(self.config.activation_bits)),
             "format": In(self.layouts.passes["format"].shape),
-            "field": In(unsigned(field_bits(self.config))),
+            "shift": In(unsigned(shift_bits(self.config))),
             "nonfinite": In(1),
             "aligned": Out(signed(self.config.aligned_bits)),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        with m.Switch(self.format):
-            for case, fmt in format_cases(m, self.config):
-                with case:
-                    if isinstance(fmt, IntegerFormat):
-                        m.d.comb += self.aligned.eq(
-                            self.value[: fmt.bits].as_signed() << self.config.guard
-                        )
-                    else:
-                        self._align_float(m, fmt)
-        return m
-
-    def _align_float(self, m: Module, fmt: FloatFormat) -> None:
-        block = BlockExponent(self.config, fmt)
-        fraction = self.value[: fmt.fraction_bits]
-        own = self.value[fmt.fraction_bits : fmt.bits - 1]
-        significand = Cat(fraction, own.any())
-        # A right shift by E - e - left; where that can be negative, the significand starts higher.
-        headroom = max(0, block.left)
-        width = fmt.significand_bits + headroom
-        shift = Signal(signed(len(self.field) + 7))
-        m.d.comb += shift.eq(self.field - Mux(own.any(), own, 1) + (headroom - block.left))
-        # Beyond width + 1 the value is below a half and rounds to zero all the same.
-        amount = Signal(range(width + 2))
-        m.d.comb += amount.eq(Mux(shift > width + 1, width + 1, shift))
+        c = self.config
+        number = self.decode.placed(m, self.value, self.format, 0)
+        headroom = c.guard + _lift(c)
+        width = c.significand_bits + headroom
+        # No activation is larger than its row's peak: the shift is never negative.
+        shift = Signal(max(len(self.shift), len(number.field)))
+        m.d.comb += shift.eq(self.shift + 1 - number.field)
+        # Further than `width` the value is below a half and rounds to zero.
+        near = width.bit_length()
         wide = Signal(2 * width)
-        m.d.comb += wide.eq(Cat(Const(0, width + headroom), significand) >> amount)
+        m.d.comb += wide.eq(Cat(Const(0, width + headroom), number.significand) >> shift[:near])
         floor, half, rest = wide[width:], wide[width - 1], wide[: width - 1].any()
-        magnitude = Signal(width + 1)
+        magnitude = Signal(c.aligned_bits)
         m.d.comb += magnitude.eq(floor + (half & (rest | floor[0])))
-        with m.If(~self.nonfinite):
-            m.d.comb += self.aligned.eq(Mux(self.value[fmt.bits - 1], -magnitude, magnitude))
+        with m.If(~self.nonfinite & ~shift[near:].any()):
+            m.d.comb += self.aligned.eq(Mux(number.sign, -magnitude, magnitude))
+        return m

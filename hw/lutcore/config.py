@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from .errors import ConfigError
-from .formats import FloatFormat, IntegerFormat, activation
+from .formats import (
+    ACTIVATIONS,
+    OUTPUTS,
+    SCALES,
+    FloatFormat,
+    IntegerFormat,
+    PowerFormat,
+    named,
+)
 
 __all__ = ["PRESETS", "TensorCoreConfig", "preset"]
 
 MAX_LANES = 1 << 16
+
+TRITS, TRIT_CODE_BITS = 3, 5
+"""Ternary digits that share a code of the weight stream, and the bits of that code."""
 
 
 def _ceil_log2(value: int) -> int:
@@ -27,20 +40,31 @@ def _signed_bits(magnitude: int) -> int:
     return magnitude.bit_length() + 1
 
 
+FORMAT_FIELDS: dict[str, Mapping[str, object]] = {
+    "activations": ACTIVATIONS,
+    "scales": SCALES,
+    "outputs": OUTPUTS,
+}
+"""The fields that list formats by name, and the formats that each may list."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TensorCoreConfig:
     """Parameters of a LUT tensor core that computes O[m, n] += A[m, k] W[n, k]^T each step.
 
     name             what Verilog, reports and files call it
     m, n             rows of activations and columns of weights; m * n lanes
-    lookup_group     g, activations that one table combines (2 to 6)
+    table_digits     values of a weight digit: 2 (-1, +1) or 3 (-1, 0, +1: ternary in one pass)
+    lookup_group     g, activations that one table combines (2 to 6; ternary: 2)
     groups_per_step  tables that a lane reads in one cycle
     table_bits       width of a table entry, two's complement (4 to 16)
-    guard_bits       bits below a table step in which float activations are summed (0 to 8)
+    guard_bits       bits below a table step in which activations are summed (0 to 8)
     block            most activations along K that share one scale; a multiple of k
     weight_bits      most bit planes in a pass (1 to 8)
     zero_bits        width of the doubled zero point z' = 2z + 1 - 2^bits (2 to 16)
-    activations      names of the activation formats built in
+    activations      names of the activation formats built in (formats.ACTIVATIONS)
+    scales           names of the weight scale formats built in (formats.SCALES)
+    outputs          names of the result formats built in (formats.OUTPUTS), one a float format
     rescale_columns  columns rescaled in a cycle; divides n
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
@@ -51,6 +75,7 @@ class TensorCoreConfig:
     name: str = "custom"
     m: int
     n: int
+    table_digits: int = 2
     lookup_group: int = 4
     groups_per_step: int = 1
     table_bits: int = 10
@@ -59,6 +84,8 @@ class TensorCoreConfig:
     weight_bits: int = 8
     zero_bits: int = 10
     activations: tuple[str, ...] = ("int8", "fp16")
+    scales: tuple[str, ...] = ("fp32",)
+    outputs: tuple[str, ...] = ("fp32", "int32")
     rescale_columns: int = 1
 
     def __post_init__(self) -> None:
@@ -77,6 +104,7 @@ class TensorCoreConfig:
         for field, low, high in (
             ("m", 1, 1024),
             ("n", 1, 4096),
+            ("table_digits", 2, 3),
             ("lookup_group", 2, 6),
             ("groups_per_step", 1, 64),
             ("table_bits", 4, 16),
@@ -90,6 +118,8 @@ class TensorCoreConfig:
                 raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
         if self.lanes > MAX_LANES:
             raise ConfigError(f"m * n must be at most {MAX_LANES} lanes, not {self.lanes}")
+        if self.table_digits == 3:
+            self._check_ternary()
         if self.block % self.k:
             raise ConfigError(
                 f"block must be a multiple of k = lookup_group * groups_per_step = {self.k}, "
@@ -99,7 +129,7 @@ class TensorCoreConfig:
             raise ConfigError(
                 f"rescale_columns must divide n = {self.n}, not {self.rescale_columns}"
             )
-        self._check_activations()
+        self._check_formats()
         if self.difference_bits > 41:
             raise ConfigError(
                 f"difference_bits must be at most 41, not {self.difference_bits}; "
@@ -107,26 +137,60 @@ class TensorCoreConfig:
                 f"weight_bits ({self.weight_bits}) or zero_bits ({self.zero_bits})"
             )
 
-    def _check_activations(self) -> None:
-        names = self.activations
-        if not isinstance(names, tuple) or not names:
-            raise ConfigError(f"activations must be a tuple of one or more formats, not {names!r}")
-        formats = self.formats  # knows each name, or raises
-        if len(set(names)) != len(names):
-            raise ConfigError(f"activations must not repeat a format: {', '.join(names)}")
-        for fmt in formats:
-            if isinstance(fmt, IntegerFormat) and self.table_bits < fmt.bits + self.group_bits:
-                raise ConfigError(
-                    f"table_bits must be at least {fmt.bits + self.group_bits} to hold sums of "
-                    f"{self.lookup_group} {fmt.name} activations exactly, not {self.table_bits}"
-                )
+    def _check_ternary(self) -> None:
+        if self.lookup_group != 2:
+            raise ConfigError(
+                f"lookup_group must be 2 for table_digits = 3, not {self.lookup_group}: "
+                f"three ternary digits would need a table of 13 entries"
+            )
+        if self.groups_per_step % TRITS:
+            raise ConfigError(
+                f"groups_per_step must be a multiple of {TRITS} for table_digits = 3, whose "
+                f"digits share codes by {2 * TRITS}, not {self.groups_per_step}; "
+                f"{TRITS * -(-self.groups_per_step // TRITS)} would do"
+            )
+
+    def _check_formats(self) -> None:
+        for field, known in FORMAT_FIELDS.items():
+            value = getattr(self, field)
+            if not isinstance(value, tuple) or not value:
+                raise ConfigError(f"{field} must be a tuple of one or more formats, not {value!r}")
+            names = cast("tuple[str, ...]", value)
+            for name in names:
+                named(field, name, known)
+            if len(set(names)) != len(names):
+                raise ConfigError(f"{field} must not repeat a format: {', '.join(names)}")
+        if not any(isinstance(fmt, FloatFormat) for fmt in self.output_formats):
+            raise ConfigError(
+                f"outputs must hold a float format, not only {', '.join(self.outputs)}; "
+                f"adding fp32 would do"
+            )
 
     # Derived sizes, in the order of the data flow.
 
     @property
     def formats(self) -> tuple[FloatFormat | IntegerFormat, ...]:
         """The activation formats built in; the `format` field of a pass indexes this tuple."""
-        return tuple(activation(name) for name in self.activations)
+        return tuple(ACTIVATIONS[name] for name in self.activations)
+
+    @property
+    def scale_formats(self) -> tuple[FloatFormat | PowerFormat, ...]:
+        """The scale formats built in; the `scale` field of a pass indexes this tuple."""
+        return tuple(SCALES[name] for name in self.scales)
+
+    @property
+    def output_formats(self) -> tuple[FloatFormat | IntegerFormat, ...]:
+        """The result formats built in; the `output` field of a pass indexes this tuple."""
+        return tuple(OUTPUTS[name] for name in self.outputs)
+
+    def exact(self, fmt: FloatFormat | IntegerFormat) -> bool:
+        """Whether tables hold every sum of activations of `fmt` exactly, in steps of 1."""
+        return isinstance(fmt, IntegerFormat) and self.table_bits >= fmt.bits + self.group_bits
+
+    @property
+    def raw(self) -> bool:
+        """Whether the core has INT32 results: they are built in, and a format is exact."""
+        return "int32" in self.outputs and any(self.exact(fmt) for fmt in self.formats)
 
     @property
     def k(self) -> int:
@@ -145,8 +209,15 @@ class TensorCoreConfig:
 
     @property
     def entries(self) -> int:
-        """Stored entries of one table: half of 2^g, by symmetry."""
+        """Stored entries of one table: half of 2^g, or of 3^g without zero, by symmetry."""
+        if self.table_digits == 3:
+            return (3**self.lookup_group - 1) // 2
         return 1 << (self.lookup_group - 1)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the weight codes of one column in one step."""
+        return self.k if self.table_digits == 2 else self.k // TRITS * TRIT_CODE_BITS
 
     @property
     def group_bits(self) -> int:
@@ -160,12 +231,17 @@ class TensorCoreConfig:
 
     @property
     def guard(self) -> int:
-        """Guard bits in hardware: guard_bits where a float format is built in, else 0."""
-        return self.guard_bits if any(isinstance(f, FloatFormat) for f in self.formats) else 0
+        """Guard bits in hardware: guard_bits where a format is not exact, else 0."""
+        return 0 if all(self.exact(fmt) for fmt in self.formats) else self.guard_bits
+
+    @property
+    def significand_bits(self) -> int:
+        """Width of a decoded significand: the widest of the formats built in."""
+        return max(fmt.significand_bits for fmt in self.formats)
 
     @property
     def doubled_peak_limit(self) -> int:
-        """Twice the bound on the peak of a float block, in units of 2^-guard table steps.
+        """Twice the bound on the peak of a block, in units of 2^-guard table steps.
 
         A peak below it leaves room for the alignment of lookup_group activations and still rounds
         to an entry of at most 2^(table_bits-1) - 1: nothing overflows and nothing saturates.
@@ -176,26 +252,24 @@ class TensorCoreConfig:
     def aligned_bits(self) -> int:
         """Width of an aligned activation, two's complement, in units of 2^-guard table steps."""
         return max(
-            fmt.bits + self.guard
-            if isinstance(fmt, IntegerFormat)
-            else _signed_bits(self.doubled_peak_limit // 2)
+            fmt.bits + self.guard if self.exact(fmt) else _signed_bits(self.doubled_peak_limit // 2)
             for fmt in self.formats
         )
+
+    def exponent_range(self, fmt: FloatFormat | IntegerFormat) -> tuple[int, int]:
+        """Bounds of the block exponent e of `fmt`; it never leaves them."""
+        if self.exact(fmt):
+            return 0, 0
+        low = fmt.unit_exponent
+        # A peak is below 2^peak_exponent, and one below 2^(e + table_bits - 2) always fits.
+        peak_exponent = low + fmt.largest_field - 1 + fmt.significand_bits + self.group_bits
+        return low, max(low, peak_exponent + 2 - self.table_bits)
 
     @property
     def exponent_bits(self) -> int:
         """Width of the two's complement block exponent e (a table step is 2^e)."""
-        bound = 1
-        for fmt in self.formats:
-            if isinstance(fmt, FloatFormat):
-                offset = self.step_offset(fmt)
-                largest = fmt.special_field + self.group_bits
-                bound = max(bound, abs(offset + 1), abs(offset + largest))
-        return _signed_bits(bound)
-
-    def step_offset(self, fmt: FloatFormat) -> int:
-        """e - E: the exponent of a table step less the block's exponent field E."""
-        return 1 - fmt.bias - (self.table_bits - 1)
+        bounds = [abs(bound) for fmt in self.formats for bound in self.exponent_range(fmt)]
+        return _signed_bits(max(1, *bounds))
 
     @property
     def sum_bits(self) -> int:
@@ -223,7 +297,7 @@ class TensorCoreConfig:
     @property
     def weight_beat_bytes(self) -> int:
         """Bytes of one beat of folded weight codes, padded to whole bytes."""
-        return -(-self.n * self.groups_per_step * self.lookup_group // 8)
+        return -(-self.n * self.code_bits // 8)
 
     @property
     def _groups_per_block(self) -> int:
@@ -253,8 +327,9 @@ class TensorCoreConfig:
         for key in ("m", "n"):
             if key not in values:
                 raise ConfigError(f"{path}: key {key!r} is missing")
-        if isinstance(values.get("activations"), list):
-            values["activations"] = tuple(values["activations"])
+        for key in FORMAT_FIELDS:
+            if isinstance(values.get(key), list):
+                values[key] = tuple(values[key])
         try:
             return cls(**values)
         except ConfigError as error:
@@ -265,29 +340,59 @@ class TensorCoreConfig:
         lines: list[str] = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "activations":
-                value = "[" + ", ".join(f'"{item}"' for item in self.activations) + "]"
+            if isinstance(value, tuple):
+                names = cast("tuple[str, ...]", value)
+                value = "[" + ", ".join(f'"{name}"' for name in names) + "]"
             elif isinstance(value, str):
                 value = f'"{value}"'
             lines.append(f"{field.name} = {value}\n")
         return "".join(lines)
 
 
+_ALL_OUTPUTS = ("fp32", "int32", "fp16", "bf16")
+
 PRESETS: dict[str, TensorCoreConfig] = {
     config.name: config
     for config in (
-        TensorCoreConfig(name="paper", m=2, n=64, rescale_columns=4),
         TensorCoreConfig(
-            name="tiny", m=2, n=4, lookup_group=3, block=12, zero_bits=10, rescale_columns=2
+            name="paper",
+            m=2,
+            n=64,
+            activations=tuple(ACTIVATIONS),
+            outputs=_ALL_OUTPUTS,
+            rescale_columns=4,
+        ),
+        TensorCoreConfig(
+            name="tiny",
+            m=2,
+            n=4,
+            lookup_group=3,
+            block=12,
+            activations=tuple(ACTIVATIONS),
+            scales=tuple(SCALES),
+            outputs=_ALL_OUTPUTS,
+            rescale_columns=2,
         ),
         TensorCoreConfig(name="wide", m=2, n=16, groups_per_step=4, rescale_columns=4),
+        TensorCoreConfig(
+            name="ternary",
+            m=2,
+            n=16,
+            table_digits=3,
+            lookup_group=2,
+            groups_per_step=6,
+            table_bits=9,
+            block=60,
+            rescale_columns=4,
+        ),
     )
 }
 """Named configurations: choices of the command, rows of the CI matrix and of synthesis at once.
 
-paper  the best tile of the original at M N K = 512: M2 N64 K4
-tiny   for tests and small FPGAs; a lookup group that is no power of two
-wide   four lookup groups in a step
+paper    the best tile of the original at M N K = 512: M2 N64 K4, every format of activations
+tiny     for tests and small FPGAs; every format of all kinds, a lookup group of no power of two
+wide     four lookup groups in a step, INT8 and FP16 only
+ternary  ternary weights in one pass, other weights as before
 """
 
 

@@ -98,7 +98,9 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
             "psums taken to first scales": 1,
             "last scales of a pass to its outputs": Rescale.latency,
         },
-        "throughput_cycles_per_pass": f"max(planes * steps, {max(config.column_groups, 3)})",
+        "throughput_cycles_per_pass": (
+            f"max(planes * steps, (1 + offset) * {max(config.column_groups, 3)})"
+        ),
     }
 
 

@@ -1,22 +1,28 @@
-"""The only rounder: an integer times an FP32 scale times a power of two, added to FP32, once.
+"""The only rounder: an integer times a scale times a power of two, added to FP32, rounded once.
 
 Source: docs/specification.md, "Rescale". The scheme is that of a classical fused multiply-add: the
-product stays where it is, the addend moves, what falls below three extra bits becomes sticky.
+product stays where it is, the addend moves, what falls below the digits of any result becomes
+sticky. The sum is rounded to FP32 or straight to the format of the output, by one shifter and one
+adder: formats differ in the smallest exponent, the place of the last bit and the largest exponent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from .formats import FP32, FloatFormat, IntegerFormat
+from .config import TensorCoreConfig
+from .formats import FP32, INT32, FloatFormat, PowerFormat
+from .streams import index_bits
 from .unit import Unit
 
-__all__ = ["Fma"]
+__all__ = ["Fma", "leading_zeros", "scale_layout"]
 
-EXTRA_BITS = 3  # guard, round and sticky below the product
+EXTRA_BITS = 3  # guard, round and sticky below the digits of the smallest product
 GAP_BITS = 2  # between product and an addend far above it, so that it rounds alike
 
 
@@ -30,14 +36,46 @@ def leading_zeros(value: Value) -> Value:
     return Mux(high_half.any(), leading_zeros(high_half), leading_zeros(low_half) + (width - low))
 
 
+def _scale_exponents(config: TensorCoreConfig) -> range:
+    """Exponents of the scales of `config`, as `scale_layout` has them."""
+    bounds: list[int] = []
+    for fmt in config.scale_formats:
+        rebias = FP32.bias - fmt.bias
+        if isinstance(fmt, PowerFormat):
+            bounds += [rebias, rebias + fmt.quiet_nan - 1]
+        else:
+            bounds += [rebias + 2 - fmt.significand_bits, rebias + fmt.largest_field]
+    return range(min(bounds), max(bounds) + 1)
+
+
+def scale_layout(config: TensorCoreConfig) -> data.StructLayout:
+    """A decoded scale of any of `config.scale_formats`.
+
+    exponent     what FP32 would have as exponent field, were it unbounded: 127 for 1.0
+    significand  normalised and left-aligned in the width of the widest format; 0 for zero only
+    special      infinity or NaN
+    """
+    return data.StructLayout(
+        {
+            "sign": 1,
+            "exponent": Shape.cast(_scale_exponents(config)),
+            "significand": max(fmt.significand_bits for fmt in config.scale_formats),
+            "special": 1,
+        }
+    )
+
+
 class Fma(Unit):
-    """result = RN32(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
+    """result = RN(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
 
     enable      moves the three stages on
-    difference  psum - z' sum; scale: FP32, zero or normal; exponent: of a table step
-    nonfinite   makes the result NaN; raw: integer sum modulo 2^32
+    difference  psum - z' sum; scale: as `scale_layout` has it; exponent: of a table step
+    nonfinite   makes the result NaN, as does a special scale
+    output      place of the output's format in `config.outputs`; int32: integer sum modulo 2^32
+    last        rounds to that format; otherwise to FP32
     addend      FP32 or INT32, two enabled cycles after its difference
-    result      combinational after the third register: three enabled cycles after its difference
+    result      combinational after the third register: three enabled cycles after its difference;
+                a narrow format in the low bits, 0 above
     """
 
     suffix = "fma"
@@ -47,56 +85,89 @@ class Fma(Unit):
         return {
             "enable": In(1),
             "difference": In(signed(c.difference_bits)),
-            "scale": In(unsigned(FP32.bits)),
+            "scale": In(scale_layout(c)),
             "exponent": In(signed(c.exponent_bits)),
             "nonfinite": In(1),
-            "raw": In(1),
+            "output": In(unsigned(index_bits(len(c.outputs)))),
+            "last": In(1),
             "addend": In(unsigned(FP32.bits)),
             "result": Out(unsigned(FP32.bits)),
         }
 
+    @property
+    def _narrow(self) -> list[FloatFormat]:
+        """Formats of results other than FP32, which every pass but the last has."""
+        formats = self.config.output_formats
+        return [fmt for fmt in formats if isinstance(fmt, FloatFormat) and fmt is not FP32]
+
+    def _is_output(self, name: str) -> Value:
+        index = self.config.outputs.index(name)
+        if len(self.config.outputs) == 1:
+            return Const(1, 1)
+        return self.output == index if index else ~self.output.any()
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        integers = any(isinstance(fmt, IntegerFormat) for fmt in c.formats)
-        floats = any(isinstance(fmt, FloatFormat) for fmt in c.formats)
+        narrow = self._narrow
         fraction_bits, field_bits = FP32.fraction_bits, FP32.exponent_bits
         digits = FP32.significand_bits
+        scale_digits = len(self.scale.significand)
         magnitude_bits = c.difference_bits - 1
-        product_bits = magnitude_bits + digits
-        # Exponents of bits are biased so that bit 0 of an FP32 significand has max(field, 1).
-        exponent = signed(max(field_bits, c.exponent_bits, product_bits.bit_length()) + 4)
+        product_bits = magnitude_bits + scale_digits
+        # The smallest product has scale_digits; below it a result has digits of the addend.
+        extra = EXTRA_BITS + digits - scale_digits
+        top = product_bits + GAP_BITS
+        width = top + digits + extra
+        reach = digits + extra  # an addend lower than this is all sticky
 
-        def register(shape: Any, name: str) -> Signal:
+        # Exponents of bits are biased so that bit 0 of an FP32 significand has max(field, 1).
+        steps = [bound for fmt in c.formats for bound in c.exponent_range(fmt)]
+        align = digits - 1 - scale_digits
+        scale_exponents = _scale_exponents(c)
+        lowest = min(steps) + scale_exponents.start + align
+        highest = max(steps) + scale_exponents.stop + align
+        span = max(abs(lowest), abs(highest)) + FP32.special_field + width
+        exponent = signed(span.bit_length() + 1)
+
+        def register(shape: Any, name: str) -> Any:
             return Signal(shape, name=name, reset_less=True)
+
+        kind = data.StructLayout({"nan": 1, "raw": 1, **{fmt.name: 1 for fmt in narrow}})
+        kind_1, kind_2 = register(kind, "kind_1"), register(kind, "kind_2")
+        kind_3 = register(kind, "kind_3")
 
         # Stage 1: sign and magnitude, held.
         negative, magnitude = register(1, "negative"), register(magnitude_bits, "magnitude")
-        scale, step = register(FP32.bits, "scale_1"), register(signed(c.exponent_bits), "step")
-        kind_1 = register(2, "kind_1")
+        significand, sign_1 = register(scale_digits, "significand"), register(1, "sign_1")
+        exponent_1 = register(range(lowest, highest + 1), "exponent_1")
+        blocks = any(steps)
         with m.If(self.enable):
             m.d.sync += [
                 negative.eq(self.difference < 0),
                 magnitude.eq(Mux(self.difference < 0, -self.difference, self.difference)),
-                scale.eq(self.scale),
-                step.eq(self.exponent if floats else 0),
-                kind_1.eq(Cat(self.nonfinite if floats else 0, self.raw if integers else 0)),
+                sign_1.eq(self.scale.sign ^ (self.difference < 0)),
+                significand.eq(self.scale.significand),
+                exponent_1.eq(self.scale.exponent + (self.exponent if blocks else 0) + align),
+                kind_1.nan.eq(self.scale.special | (self.nonfinite if blocks else 0)),
+                kind_1.raw.eq(self._is_output(INT32.name) if c.raw else 0),
+                *(kind_1[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in narrow),
+                kind_2.eq(kind_1),
+                kind_3.eq(kind_2),
             ]
 
-        # Stage 2: the product, exact. Its bit 0 has exponent field + step - 1.
-        scale_field = scale[fraction_bits : fraction_bits + field_bits]
-        significand = Cat(scale[:fraction_bits], Const(1, 1))
+        # Stage 2: the product, exact. exponent_1 is that of its bit 0.
         product, sign_2 = register(product_bits, "product"), register(1, "sign_2")
-        product_exponent = register(exponent, "product_exponent")
+        product_exponent = register(exponent_1.shape(), "product_exponent")
         product_zero = register(1, "product_zero")
-        kind_2, raw_term = register(2, "kind_2"), register(FP32.bits if integers else 1, "raw_term")
+        raw_term = register(FP32.bits if c.raw else 1, "raw_term")
+        normalised = Cat(significand[:-1], Const(1, 1))
         with m.If(self.enable):
             m.d.sync += [
-                product.eq(magnitude * significand),
-                sign_2.eq(negative ^ scale[-1]),
-                product_exponent.eq(scale_field + step - 1),
-                product_zero.eq(~magnitude.any() | ~scale_field.any()),
-                kind_2.eq(kind_1),
+                product.eq(magnitude if scale_digits == 1 else magnitude * normalised),
+                sign_2.eq(sign_1),
+                product_exponent.eq(exponent_1),
+                product_zero.eq(~magnitude.any() | ~significand[-1]),
                 raw_term.eq(Mux(negative, -magnitude, magnitude)),
             ]
 
@@ -104,9 +175,6 @@ class Fma(Unit):
         addend_field = self.addend[fraction_bits : fraction_bits + field_bits]
         addend_fraction = self.addend[:fraction_bits]
         addend_exponent, distance = Signal(exponent), Signal(exponent)
-        top = product_bits + GAP_BITS
-        width = top + digits + EXTRA_BITS
-        reach = digits + EXTRA_BITS  # an addend lower than this is all sticky
         m.d.comb += [
             addend_exponent.eq(Mux(addend_field.any(), addend_field, 1)),
             distance.eq(addend_exponent - product_exponent),
@@ -124,9 +192,9 @@ class Fma(Unit):
         moved = Signal(width + digits)
         m.d.comb += moved.eq(Cat(addend_fraction, addend_field.any()) << place)
         addend_window = Cat(moved[: digits + 1].any(), moved[digits + 1 :])
-        product_window = Signal(product_bits + EXTRA_BITS)
+        product_window = Signal(product_bits + extra)
         with m.If(~product_zero):
-            m.d.comb += product_window.eq(Cat(Const(0, EXTRA_BITS), product))
+            m.d.comb += product_window.eq(Cat(Const(0, extra), product))
         subtract = Signal()
         total = Signal(signed(width + 2))
         m.d.comb += [
@@ -134,53 +202,82 @@ class Fma(Unit):
             total.eq(addend_window + Mux(subtract, -product_window, product_window)),
         ]
         size, sign_3 = register(width + 1, "size"), register(1, "sign_3")
-        base_3 = register(exponent, "base_3")
+        room = register(exponent, "room")
         special, special_value = register(1, "special"), register(FP32.bits, "special_value")
+
+        def chosen(kind: Any, of: Callable[[FloatFormat], Any]) -> Any:
+            """What the format of the result has; FP32 where no other is chosen."""
+            value = of(FP32)
+            for fmt in narrow:
+                value = Mux(kind[fmt.name], of(fmt), value)
+            return value
+
         with m.If(self.enable):
             m.d.sync += [
                 size.eq(Mux(total < 0, -total, total)),
                 sign_3.eq(self.addend[-1] ^ (total < 0)),
-                base_3.eq(base),
-                special.eq(kind_2.any() | (addend_field == FP32.special_field)),
+                # Bit `width` of size has the exponent field room + 1, and it is shifted by as much
+                # as room to be a subnormal's. The base is never below 1 - top: the room of FP32 is
+                # never below 1, that of a format of smaller exponents may be negative.
+                room.eq(base + chosen(kind_2, lambda fmt: top - (FP32.bias - fmt.bias))),
+                special.eq(kind_2.nan | kind_2.raw | (addend_field == FP32.special_field)),
                 special_value.eq(self.addend),
             ]
-            with m.If(kind_2[0] | ((addend_field == FP32.special_field) & addend_fraction.any())):
+            with m.If(kind_2.nan | ((addend_field == FP32.special_field) & addend_fraction.any())):
                 m.d.sync += special_value.eq(FP32.quiet_nan)
-            if integers:
-                with m.If(kind_2[1]):
-                    m.d.sync += [special.eq(1), special_value.eq(self.addend + raw_term)]
+            if c.raw:
+                with m.If(kind_2.raw):
+                    m.d.sync += special_value.eq(self.addend + raw_term)
 
-        # After stage 3: normalise, round to nearest even, pack.
-        zeros, room, shift = Signal(range(width + 2)), Signal(exponent), Signal(range(width + 2))
-        m.d.comb += zeros.eq(leading_zeros(size))
-        # Bit `width` of size has exponent base + width - EXTRA_BITS; field 1 has its top at digits.
-        # The base is never below 1 - top, so there is always room.
-        m.d.comb += room.eq(base_3 + (width - EXTRA_BITS - digits))
+        # After stage 3: normalise, round to nearest even, pack. A negative room is a shift to the
+        # right, of so many digits that nothing remains at most.
+        down = max(
+            fmt.significand_bits + 1 if fmt.bias < FP32.bias else 0 for fmt in [FP32, *narrow]
+        )
+        zeros, shift = Signal(range(width + 2)), Signal(range(down + width + 2))
         normal = Signal()
-        m.d.comb += [
-            normal.eq(zeros <= room),
-            shift.eq(Mux(normal, zeros, room)),
-        ]
-        shifted = Signal(width + 1)
+        m.d.comb += [zeros.eq(leading_zeros(size)), normal.eq(zeros <= room)]
+        smallest = Mux(room < -down, 0, room + down) if down else room
+        m.d.comb += shift.eq(Mux(normal, zeros + down, smallest))
+        shifted = Signal(down + width + 1)
         m.d.comb += shifted.eq(size << shift)
-        low = width + 1 - digits
-        kept, half, rest = shifted[low:], shifted[low - 1], shifted[: low - 1].any()
+        low = len(shifted) - digits
         field = Signal(exponent)
-        m.d.comb += field.eq(Mux(normal & kept[-1], room - zeros + 1, 0))
-        packed = Signal(field_bits + fraction_bits + 1)
-        m.d.comb += packed.eq(
-            Cat(kept[:fraction_bits], field[:field_bits]) + (half & (rest | kept[0]))
-        )
-        infinite = Signal()
-        m.d.comb += infinite.eq(
-            (field >= FP32.special_field) | (packed[fraction_bits:] >= FP32.special_field)
-        )
+        m.d.comb += field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0))
+
+        def last_place(fmt: FloatFormat) -> int:
+            """The last bit of a result in the digits of FP32."""
+            return fraction_bits - fmt.fraction_bits
+
+        def increment(fmt: FloatFormat) -> Value:
+            last = low + last_place(fmt)
+            half, rest = shifted[last - 1], shifted[: last - 1].any()
+            return (half & (rest | shifted[last])).shift_left(last_place(fmt))
+
+        packed, infinite, nonzero = Signal(FP32.bits), Signal(), Signal()
+        result_field = packed[fraction_bits:]
+        m.d.comb += [
+            packed.eq(Cat(shifted[low:-1], field[:field_bits]) + chosen(kind_3, increment)),
+            infinite.eq(
+                chosen(
+                    kind_3,
+                    lambda fmt: (field >= fmt.special_field) | (result_field >= fmt.special_field),
+                )
+            ),
+            nonzero.eq(chosen(kind_3, lambda fmt: packed[last_place(fmt) :].any())),
+        ]
+        code = Signal(FP32.bits)
         with m.If(special):
-            m.d.comb += self.result.eq(special_value)
+            m.d.comb += code.eq(special_value)
         with m.Elif(infinite):
-            m.d.comb += self.result.eq(
-                Cat(Const(FP32.special_field << fraction_bits, FP32.bits - 1), sign_3)
+            m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), sign_3))
+        with m.Elif(nonzero):
+            m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], sign_3))
+        # In infinity and NaN too, exponents and fractions of all formats begin with the same bits.
+        m.d.comb += self.result.eq(
+            chosen(
+                kind_3,
+                lambda fmt: Cat(code[last_place(fmt) :][: fmt.bits - 1], code[-1]),
             )
-        with m.Elif(packed.any()):
-            m.d.comb += self.result.eq(Cat(packed[: FP32.bits - 1], sign_3))
+        )
         return m

@@ -1,42 +1,41 @@
-"""Weights, offline: reinterpretation, bit planes, folding, and the byte order of the weight stream.
+"""Weights, offline: passes, folding, and the byte order of the weight stream.
 
-    codes q [N, K]  ->  planes +1/-1  ->  folded lookup codes  ->  beats  ->  bytes
+    terms of digits [planes, N, K]  ->  folded lookup codes  ->  beats  ->  bytes
 
-An affine weight is w = s (q - z) with 0 <= q < 2^bits. Reinterpreted, q' = 2q - (2^bits - 1) and
-z' = 2z + 1 - 2^bits give w = (s/2)(q' - z') with every bit plane of q' equal to +1 or -1 (paper,
-weight reinterpretation). A ternary weight is w = (s/2)(p1 + p0), two planes of equal weight.
 docs/specification.md, "Weights", states the byte order; `pack` writes it.
 """
-
-# Callers need not be type-checked: what the annotations promise is checked all the same.
-# pyright: reportUnnecessaryIsInstance=false, reportUnnecessaryContains=false
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import TensorCoreConfig
+from .config import TRIT_CODE_BITS, TRITS, TensorCoreConfig
 from .errors import InputError
+from .formats import SCALES
+from .numbers import representable
+from .weights import Term, Weights
 
 __all__ = [
-    "AffineWeights",
+    "OFFSET_ZERO",
     "PackedWeights",
+    "Pass",
     "Segment",
-    "TernaryWeights",
-    "check_array",
     "check_weights",
     "fold",
+    "fold_ternary",
+    "lookup_codes",
     "pack",
+    "scale_format",
     "segments",
     "unfold",
 ]
 
-MAX_ZERO = 1 << 15
-"""Largest zero point in magnitude; twice it is beyond the widest `zero_bits`."""
+OFFSET_ZERO = -2
+"""The z' of an offset round: -z' sum (offset/2) is the offset times the sum of the activations."""
 
 
 @dataclass(frozen=True)
@@ -67,190 +66,71 @@ def segments(k: int, group: int, config: TensorCoreConfig) -> list[Segment]:
     return cuts
 
 
-def check_array(name: str, value: object, ndim: int) -> NDArray[Any]:
-    """`value` if it is a nonempty array of `ndim` dimensions; InputError naming `name` if not."""
-    if not isinstance(value, np.ndarray):
-        raise InputError(f"{name} must be a numpy array, not {type(value).__name__}")
-    array = cast("NDArray[Any]", value)
-    if array.ndim != ndim:
-        raise InputError(f"{name} must have {ndim} dimensions, not shape {array.shape}")
-    if array.size == 0:
-        raise InputError(f"{name} must not be empty, but has shape {array.shape}")
-    return array
-
-
-def _check_group(group: int | np.integer[Any]) -> int:
-    if isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1:
-        raise InputError(f"group must be an integer of 1 or more, not {group!r}")
-    return int(group)
-
-
-def _check_scales(scales: object, n: int, k: int, group: int) -> NDArray[np.float32]:
-    array = check_array("scales", scales, 2)
-    if array.dtype not in (np.float32, np.float16):
-        raise InputError(f"scales must be float32 or float16, not {array.dtype}")
-    expected = (n, -(-k // group))
-    if array.shape != expected:
-        raise InputError(
-            f"scales must have shape {expected} for {n} columns and {k} weights in groups of "
-            f"{group}, not {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"scales must be finite, but scales{list(where)} is {array[where]}")
-    wide = array.astype(np.float32)
-    subnormal = (wide != 0) & (np.abs(wide) < np.finfo(np.float32).tiny)
-    if subnormal.any():
-        where = tuple(int(i) for i in np.argwhere(subnormal)[0])
-        raise InputError(
-            f"scales must be 0 or a normal float32 (1.18e-38 or more in magnitude), but "
-            f"scales{list(where)} is {wide[where]}"
-        )
-    return wide
-
-
-@dataclass(frozen=True)
-class AffineWeights:
-    """Weights w[n, k] = scales[n, k // group] (codes[n, k] - zeros[n, k // group]).
-
-    codes   [N, K] unsigned integers below 2^bits
-    bits    1 to 8
-    scales  [N, ceil(K / group)] float32 or float16; zero or normal
-    zeros   same shape; multiples of 1/2 within -MAX_ZERO..MAX_ZERO
-    group   weights along K that share a scale; the last group may be short
-
-    Raises InputError with the field, its value and what would do.
-    """
-
-    codes: NDArray[np.uint8]
-    bits: int
-    scales: NDArray[np.float32]
-    zeros: NDArray[np.float64]
-    group: int
-
-    def __post_init__(self) -> None:
-        bits = self.bits
-        if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)):
-            raise InputError(f"bits must be an integer from 1 to 8, not {bits!r}")
-        if not 1 <= bits <= 8:
-            raise InputError(f"bits must be 1..8, not {bits}")
-        object.__setattr__(self, "bits", int(bits))
-        codes = check_array("codes", self.codes, 2)
-        if codes.dtype.kind != "u":
-            raise InputError(f"codes must be unsigned integers, not {codes.dtype}")
-        if int(codes.max()) >> self.bits:
-            where = tuple(int(i) for i in np.argwhere(codes >> self.bits)[0])
-            raise InputError(
-                f"codes must be below 2^{self.bits} = {1 << self.bits}, but codes{list(where)} is "
-                f"{codes[where]}"
-            )
-        object.__setattr__(self, "codes", codes.astype(np.uint8))
-        object.__setattr__(self, "group", _check_group(self.group))
-        n, k = codes.shape
-        scales = _check_scales(self.scales, n, k, self.group)
-        object.__setattr__(self, "scales", scales)
-        zeros = check_array("zeros", self.zeros, 2)
-        if zeros.shape != scales.shape:
-            raise InputError(
-                f"zeros must have the shape of scales, {scales.shape}, not {zeros.shape}"
-            )
-        if zeros.dtype.kind not in "fiu":
-            raise InputError(f"zeros must be real numbers, not {zeros.dtype}")
-        zeros = zeros.astype(np.float64)
-        near = np.abs(zeros) <= MAX_ZERO  # False for NaN
-        doubled = 2 * np.where(near, zeros, 0.0)
-        odd = ~near | (np.rint(doubled) != doubled)
-        if odd.any():
-            where = tuple(int(i) for i in np.argwhere(odd)[0])
-            raise InputError(
-                f"zeros must be multiples of 1/2 within -{MAX_ZERO}..{MAX_ZERO}, but "
-                f"zeros{list(where)} is {zeros[where]}"
-            )
-        object.__setattr__(self, "zeros", zeros)
-
-    @property
-    def planes(self) -> NDArray[np.uint8]:
-        """[bits, N, K]: bit planes, most significant first; 1 stands for +1, 0 for -1."""
-        shifts = np.arange(self.bits - 1, -1, -1, dtype=np.uint8)[:, None, None]
-        return ((self.codes >> shifts) & 1).astype(np.uint8)
-
-    @property
-    def doubled_zeros(self) -> NDArray[np.int64]:
-        """[N, groups]: z' = 2z + 1 - 2^bits."""
-        return np.rint(2 * self.zeros).astype(np.int64) + 1 - (1 << self.bits)
-
-    def real(self) -> NDArray[np.float64]:
-        """[N, K]: the weights themselves."""
-        index = np.arange(self.codes.shape[1], dtype=np.int64) // self.group
-        scales = self.scales.astype(np.float64)[:, index]
-        return scales * (self.codes - self.zeros[:, index])
-
-
-@dataclass(frozen=True)
-class TernaryWeights:
-    """Weights w[n, k] = scales[n, k // group] ternary[n, k] with ternary in -1, 0, +1.
-
-    ternary  [N, K] int8
-    scales   [N, ceil(K / group)] float32 or float16; zero or normal
-    group    weights along K that share a scale; K for one scale a column
-
-    Raises InputError with the field, its value and what would do.
-    """
-
-    ternary: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    group: int
-
-    def __post_init__(self) -> None:
-        ternary = check_array("ternary", self.ternary, 2)
-        if ternary.dtype != np.int8:
-            raise InputError(f"ternary must be int8, not {ternary.dtype}")
-        outside = (ternary < -1) | (ternary > 1)
-        if outside.any():
-            where = tuple(int(i) for i in np.argwhere(outside)[0])
-            raise InputError(
-                f"ternary must be -1, 0 or 1, but ternary{list(where)} is {ternary[where]}"
-            )
-        object.__setattr__(self, "group", _check_group(self.group))
-        n, k = ternary.shape
-        scales = _check_scales(self.scales, n, k, self.group)
-        object.__setattr__(self, "scales", scales)
-
-    @property
-    def planes(self) -> NDArray[np.uint8]:
-        """[2, N, K]: two planes of equal weight; +1 = (1, 1), 0 = (1, 0), -1 = (0, 0)."""
-        return np.stack([self.ternary >= 0, self.ternary > 0]).astype(np.uint8)
-
-    @property
-    def doubled_zeros(self) -> NDArray[np.int64]:
-        """[N, groups]: zero; the two planes are symmetric."""
-        return np.zeros(self.scales.shape, dtype=np.int64)
-
-    def real(self) -> NDArray[np.float64]:
-        """[N, K]: the weights themselves."""
-        index = np.arange(self.ternary.shape[1], dtype=np.int64) // self.group
-        return self.scales.astype(np.float64)[:, index] * self.ternary
-
-
-def fold(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lookup codes [...] of plane bits [..., g].
+def fold(digits: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Lookup codes [...] of binary digits [..., g], each -1 or +1.
 
     Bit g-1 of a code is `negate`, the bits below are the entry index. Where the weight of the last
     activation is -1, the lane negates and the other bits are inverted here, offline, so that the
     hardware has no inverter on the index.
     """
-    g = planes.shape[-1]
-    negate = planes[..., -1:] ^ 1
-    index = planes[..., :-1] ^ negate
+    g = digits.shape[-1]
+    bits = (digits > 0).astype(np.uint8)
+    negate = bits[..., -1:] ^ 1
+    index = bits[..., :-1] ^ negate
     places = np.uint8(1) << np.arange(g, dtype=np.uint8)
     return (np.concatenate([index, negate], axis=-1) * places).sum(axis=-1, dtype=np.uint8)
 
 
-def unfold(codes: NDArray[np.uint8], g: int) -> NDArray[np.uint8]:
-    """The inverse of `fold`: plane bits [..., g] of lookup codes [...]."""
+def unfold(codes: NDArray[np.uint8], g: int) -> NDArray[np.int8]:
+    """The inverse of `fold`: digits [..., g] of lookup codes [...]."""
     bits = (codes[..., None] >> np.arange(g, dtype=np.uint8)) & 1
     negate = bits[..., -1:]
-    return np.concatenate([bits[..., :-1] ^ negate, negate ^ 1], axis=-1).astype(np.uint8)
+    positive = np.concatenate([bits[..., :-1] ^ negate, negate ^ 1], axis=-1)
+    return (2 * positive.astype(np.int8) - 1).astype(np.int8)
+
+
+def fold_ternary(digits: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Codes [..., 2] of ternary digits [..., 6]: the first two with the fifth, then the others.
+
+    A pair (a, b) with v = a + 3 b of -4..4 and a single digit x make five bits: |v| - 1 in bits
+    1..0, v < 0 in bit 2, x = +1 in bit 3 and x = -1 in bit 4. Where v is 0, bits 4..3 are both 1,
+    and x = +1 is in bit 0, x = -1 in bit 1: the nine pairs times three digits fit 32 codes, and a
+    decoder is a dozen gates.
+    """
+    pairs = digits[..., :4].reshape(*digits.shape[:-1], 2, 2).astype(np.int64)
+    value = pairs[..., 0] + 3 * pairs[..., 1]
+    single = digits[..., 4:].astype(np.int64)
+    signs = (single > 0) | (single < 0) << 1
+    codes = (np.abs(value) - 1) | (value < 0) << 2 | signs << 3
+    return np.where(value == 0, 0b11000 | signs, codes).astype(np.uint8)
+
+
+def lookup_codes(digits: NDArray[np.int8], config: TensorCoreConfig) -> NDArray[np.uint8]:
+    """Codes [..., codes] of the digits [..., multiple of k] of a column, in the stream's order."""
+    if config.table_digits == 2:
+        return fold(digits.reshape(*digits.shape[:-1], -1, config.lookup_group))
+    codes = fold_ternary(digits.reshape(*digits.shape[:-1], -1, 2 * TRITS))
+    return codes.reshape(*digits.shape[:-1], -1)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of the core: a segment of K by one term.
+
+    keep    the activations are those of the pass before
+    offset  a second round of scales adds the offsets
+    """
+
+    segment: Segment
+    planes: int
+    equal: bool
+    keep: bool
+    offset: bool
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of scales, each of n columns."""
+        return 1 + self.offset
 
 
 @dataclass(frozen=True)
@@ -258,81 +138,113 @@ class PackedWeights:
     """Weights in the order in which the core consumes them.
 
     shape     (N, K)
-    segments  the passes along K
-    planes    bit planes of a pass
-    equal     the planes weigh the same (ternary) instead of 2^i
+    passes    along K; inside a segment, term by term
     beats     [tiles of N, beats of a tile, bytes of a beat] uint8
-    scales    [tiles of N, segments, n] float32, 0 in padded columns
-    zeros     [tiles of N, segments, n] int64, 0 in padded columns
+    scale     the format of the scales, one of `config.scales`
+    scales    [tiles of N, rounds of all passes, n] float32, 1 in padded columns
+    zeros     [tiles of N, rounds of all passes, n] int64, 0 in padded columns
     """
 
     shape: tuple[int, int]
-    segments: list[Segment]
-    planes: int
-    equal: bool
+    passes: list[Pass]
     beats: NDArray[np.uint8]
+    scale: str
     scales: NDArray[np.float32]
     zeros: NDArray[np.int64]
 
 
-def check_weights(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> None:
-    """InputError where a width of the configuration cannot hold the planes or zero points."""
-    count = weights.bits if isinstance(weights, AffineWeights) else 2
-    if count > config.weight_bits:
-        raise InputError(
-            f"weights have {count} bit planes, but weight_bits of the configuration is "
-            f"{config.weight_bits}; {count} would do"
-        )
-    zeros = weights.doubled_zeros
-    limit = 1 << (config.zero_bits - 1)
-    outside = (zeros < -limit) | (zeros >= limit)
-    if outside.any():
-        where = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise InputError(
-            f"zeros{list(where)} makes z' = 2z + 1 - 2^bits = {zeros[where]}, which does not fit "
-            f"zero_bits = {config.zero_bits} (-{limit}..{limit - 1})"
-        )
+def check_weights(weights: Weights, config: TensorCoreConfig) -> tuple[Term, ...]:
+    """The weights' terms on a core of `config`; InputError where it cannot hold them."""
+    terms = weights.terms(config)
+    for term in terms:
+        count = len(term.digits)
+        if count > config.weight_bits:
+            raise InputError(
+                f"weights have {count} planes in a pass, but weight_bits of the configuration is "
+                f"{config.weight_bits}; {count} would do"
+            )
+        if config.table_digits == 2 and not term.digits.all():
+            raise InputError(
+                "weights have the digit 0, but table_digits of the configuration is 2; "
+                "table_digits = 3 would do"
+            )
+        limit = 1 << (config.zero_bits - 1)
+        outside = (term.zeros < -limit) | (term.zeros >= limit)
+        if outside.any():
+            where = tuple(int(i) for i in np.argwhere(outside)[0])
+            raise InputError(
+                f"zeros{list(where)} makes z' = 2z + 1 - 2^bits = {term.zeros[where]}, which does "
+                f"not fit zero_bits = {config.zero_bits} (-{limit}..{limit - 1})"
+            )
+    scale_format(terms, config)
+    return terms
 
 
-def pack(weights: AffineWeights | TernaryWeights, config: TensorCoreConfig) -> PackedWeights:
+def scale_format(terms: tuple[Term, ...], config: TensorCoreConfig) -> str:
+    """The first scale format of `config` that holds every scale and offset; InputError if none."""
+    values = [term.scales for term in terms]
+    values += [term.offsets for term in terms if term.offsets is not None]
+    for name in config.scales:
+        if all(representable(array, SCALES[name]).all() for array in values):
+            return name
+    array = next(v for v in values if not representable(v, SCALES[config.scales[-1]]).all())
+    where = np.argwhere(~representable(array, SCALES[config.scales[-1]]))[0]
+    raise InputError(
+        f"no scale format of the configuration ({', '.join(config.scales)}) holds all scales: "
+        f"{config.scales[-1]} lacks {array[tuple(where)]}; adding fp32 to its scales would do"
+    )
+
+
+def pack(weights: Weights, config: TensorCoreConfig) -> PackedWeights:
     """Pack weights for `config`; InputError where a width of the configuration cannot hold them."""
-    check_weights(weights, config)
-    planes = weights.planes
-    count, n, k = planes.shape
-    cuts = segments(k, weights.group, config)
+    terms = check_weights(weights, config)
+    n, k = weights.shape
     tiles = -(-n // config.n)
-    rows = np.zeros((count, tiles * config.n, k), dtype=np.uint8)
-    rows[:, :n] = planes
-    beats = [_segment_beats(rows[:, :, cut.start : cut.stop], cut, config) for cut in cuts]
-    groups = [cut.group for cut in cuts]
+    beats: list[NDArray[np.uint8]] = []
+    passes: list[Pass] = []
+    scales: list[NDArray[np.float32]] = []
+    zeros: list[NDArray[np.int64]] = []
+    for cut in segments(k, weights.group, config):
+        for index, term in enumerate(terms):
+            digits = np.full(
+                (len(term.digits), tiles * config.n, cut.stop - cut.start), -1, np.int8
+            )
+            digits[:, :n] = term.digits[:, :, cut.start : cut.stop]
+            beats.append(_segment_beats(digits, cut, config))
+            offset = term.offsets is not None
+            passes.append(Pass(cut, len(term.digits), term.equal, index > 0, offset))
+            scales.append(term.scales[:, cut.group])
+            zeros.append(term.zeros[:, cut.group])
+            if term.offsets is not None:
+                scales.append(term.offsets[:, cut.group])
+                zeros.append(np.full(n, OFFSET_ZERO, np.int64))
 
-    def by_tile(values: NDArray[Any]) -> NDArray[Any]:
-        padded = np.zeros((tiles * config.n, len(cuts)), dtype=values.dtype)
-        padded[:n] = values[:, groups]
-        return padded.reshape(tiles, config.n, len(cuts)).transpose(0, 2, 1).copy()
+    def by_tile(rounds: list[NDArray[Any]], padding: int) -> NDArray[Any]:
+        padded = np.full((len(rounds), tiles * config.n), padding, dtype=rounds[0].dtype)
+        padded[:, :n] = rounds
+        return padded.reshape(len(rounds), tiles, config.n).transpose(1, 0, 2).copy()
 
     return PackedWeights(
         shape=(n, k),
-        segments=cuts,
-        planes=count,
-        equal=isinstance(weights, TernaryWeights),
+        passes=passes,
         beats=np.concatenate(beats, axis=1),
-        scales=by_tile(weights.scales),
-        zeros=by_tile(weights.doubled_zeros),
+        scale=scale_format(terms, config),
+        scales=by_tile(scales, 1),
+        zeros=by_tile(zeros, 0),
     )
 
 
 def _segment_beats(
-    planes: NDArray[np.uint8], cut: Segment, config: TensorCoreConfig
+    digits: NDArray[np.int8], cut: Segment, config: TensorCoreConfig
 ) -> NDArray[np.uint8]:
-    """[tiles, planes * steps, bytes] of the planes [planes, N, K of the segment]."""
-    count, n, length = planes.shape
+    """[tiles, planes * steps, bytes] of the digits [planes, N, K of the segment]."""
+    count, n, length = digits.shape
     steps = cut.steps(config)
-    padded = np.zeros((count, n, steps * config.k), dtype=np.uint8)
-    padded[:, :, :length] = planes
-    g, groups = config.lookup_group, config.groups_per_step
-    codes = fold(padded.reshape(count, n // config.n, config.n, steps, groups, g))
-    codes = codes.transpose(1, 0, 3, 2, 4)  # tile, plane, step, column, group
-    bits = (codes[..., None] >> np.arange(g, dtype=np.uint8)) & 1
-    flat = bits.reshape(n // config.n, count * steps, config.n * groups * g)
+    padded = np.full((count, n, steps * config.k), -1, dtype=np.int8)
+    padded[:, :, :length] = digits
+    codes = lookup_codes(padded, config).reshape(count, n // config.n, config.n, steps, -1)
+    codes = codes.transpose(1, 0, 3, 2, 4)  # tile, plane, step, column, code
+    width = config.lookup_group if config.table_digits == 2 else TRIT_CODE_BITS
+    bits = (codes[..., None] >> np.arange(width, dtype=np.uint8)) & 1
+    flat = bits.reshape(n // config.n, count * steps, config.n * config.code_bits)
     return np.packbits(flat, axis=-1, bitorder="little")

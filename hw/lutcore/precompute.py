@@ -1,7 +1,7 @@
 """Activations, on line: a block is buffered, its scale is found, and it is replayed per plane.
 
     i_activations -> block buffer -> align -> o_steps
-                 \\-> peak -> exponent of a table step
+                 \\-> peak -> block scale
 
 Source: paper section 3 (table precompute); docs/specification.md, "Activations and tables".
 """
@@ -14,9 +14,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
-from .block import Align, BlockExponent, Peak, field_bits, format_cases, peak_bits
+from .block import Align, BlockScale, Peak, peak_bits, shift_bits
 from .config import TensorCoreConfig
-from .formats import IntegerFormat
 from .streams import index_bits
 from .unit import Unit, balanced
 
@@ -26,10 +25,10 @@ __all__ = ["Precompute"]
 class Precompute(Unit):
     """Buffers a block of activations, finds its scale, and replays it once per bit plane.
 
-    Cycle contract: a pass is taken with its last activation beat. Two blocks are buffered, so a
-    block loads while the one before is replayed; a replay emits one step a cycle, planes outside
-    and steps inside, the first one `latency` cycles after the last activation beat. `o_steps`
-    follows the stream rules under any back-pressure.
+    Cycle contract: a pass is taken with its last activation beat; one with `keep` has none and is
+    taken in a cycle. Two blocks are buffered, so a block loads while the one before is replayed; a
+    replay emits one step a cycle, planes outside and steps inside, the first one `latency` cycles
+    after its pass was taken. `o_steps` follows the stream rules under any back-pressure.
     """
 
     suffix = "precompute"
@@ -38,6 +37,7 @@ class Precompute(Unit):
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.align = Align(config, top)
         self.peak = Peak(config, top)
+        self.scale = BlockScale(config)
         super().__init__(config, top, self.peak, self.align)
 
     def ports(self) -> dict[str, Any]:
@@ -54,6 +54,7 @@ class Precompute(Unit):
         bank_layout = data.StructLayout(
             {
                 "descriptor": self.layouts.passes,
+                "half": 1,
                 "peaks": data.ArrayLayout(peak_bits(c), c.m),
             }
         )
@@ -65,21 +66,24 @@ class Precompute(Unit):
         )
         write, read = buffer.write_port(), buffer.read_port(domain="sync")
 
-        # Load: a step a cycle into the bank that is not being replayed.
+        # Load: a step a cycle into the half of the buffer that is not being replayed. A pass with
+        # `keep` shares the half and the peaks of the one before; when a block is loaded, at most
+        # that one is unfinished, so the other half is free.
         load_bank = Signal()
+        load_half = Signal()
         load_step = Signal(address_bits)
-        load_full = Mux(load_bank, full[1], full[0])
-        load = Signal()
-        load_end = Signal()
+        load, load_end = Signal(), Signal()
         largest = Signal(bank_layout["peaks"].shape)
         running = Signal(bank_layout["peaks"].shape)
+        keep = passes.payload.keep
+        free = passes.valid & ~Mux(load_bank, full[1], full[0])
         m.d.comb += [
-            load.eq(passes.valid & activations.valid & ~load_full),
-            load_end.eq(load & (load_step == passes.payload.steps)),
-            activations.ready.eq(passes.valid & ~load_full),
+            load.eq(free & ~keep & activations.valid),
+            load_end.eq(Mux(keep, free, load & (load_step == passes.payload.steps))),
+            activations.ready.eq(free & ~keep),
             passes.ready.eq(load_end),
             write.en.eq(load),
-            write.addr.eq(Cat(load_step, load_bank)),
+            write.addr.eq(Cat(load_step, load_half)),
             write.data.eq(activations.payload),
         ]
         g = c.lookup_group
@@ -98,13 +102,19 @@ class Precompute(Unit):
         with m.If(load):
             m.d.sync += [load_step.eq(load_step + 1), running.eq(largest)]
         with m.If(load_end):
-            m.d.sync += [load_step.eq(0), load_bank.eq(~load_bank), running.eq(0)]
-            for index, bank in enumerate(banks):
+            m.d.sync += [
+                load_step.eq(0),
+                load_bank.eq(~load_bank),
+                load_half.eq(load_half ^ ~keep),
+                running.eq(0),
+            ]
+            for index, (bank, other) in enumerate(zip(banks, reversed(banks), strict=True)):
                 with m.If(load_bank == index):
                     m.d.sync += [
                         full[index].eq(1),
                         bank.descriptor.eq(passes.payload),
-                        bank.peaks.eq(largest),
+                        bank.half.eq(Mux(keep, other.half, load_half)),
+                        bank.peaks.eq(Mux(keep, other.peaks, largest)),
                     ]
 
         # Replay: planes outside, steps inside, so that a lane only ever shifts by one.
@@ -124,12 +134,12 @@ class Precompute(Unit):
             fetch_moves.eq(~fetched | align_moves),
             fetch.eq(Mux(bank_index, full[1], full[0]) & fetch_moves),
             read.en.eq(fetch_moves),
-            read.addr.eq(Cat(step, bank_index)),
+            read.addr.eq(Cat(step, bank.half)),
         ]
         first_step = ~step.any()
         control = Signal(self.layouts.control, reset_less=True)
         scaling = Signal(self.layouts.scaling, reset_less=True)
-        fields = Signal(data.ArrayLayout(field_bits(c), c.m), reset_less=True)
+        shifts = Signal(data.ArrayLayout(shift_bits(c), c.m), reset_less=True)
         number_format = Signal(bank.descriptor.format.shape(), reset_less=True)
         with m.If(fetch):
             m.d.sync += [
@@ -138,10 +148,18 @@ class Precompute(Unit):
                 control.shift.eq(first_step & ~bank.descriptor.equal),
                 control.restart_sum.eq(first_step),
                 control.end.eq(replay_end),
-                scaling.kind.eq(bank.descriptor.kind),
+                scaling.rescaling.eq(bank.descriptor.rescaling),
                 number_format.eq(bank.descriptor.format),
             ]
-            self._find_scale(m, bank, scaling, fields)
+            for row in range(c.m):
+                exponent, shift, nonfinite = self.scale.find(
+                    m, bank.peaks[row], bank.descriptor.format, str(row)
+                )
+                m.d.sync += [
+                    scaling.exponents[row].eq(exponent),
+                    scaling.nonfinite[row].eq(nonfinite),
+                    shifts[row].eq(shift),
+                ]
             with m.If(plane_end):
                 m.d.sync += [step.eq(0), plane.eq(plane + 1)]
             with m.If(replay_end):
@@ -159,7 +177,7 @@ class Precompute(Unit):
                 m.submodules[f"align_{row}_{index}"] = self.align.place(
                     value=read.data[row][index],
                     format=number_format,
-                    field=fields[row],
+                    shift=shifts[row],
                     nonfinite=scaling.nonfinite[row],
                     aligned=values[row][index],
                 )
@@ -170,28 +188,3 @@ class Precompute(Unit):
             m.d.sync += [held.values.eq(values), held.control.eq(control), held.scaling.eq(scaling)]
         m.d.comb += [steps.valid.eq(aligned), steps.payload.eq(held)]
         return m
-
-    def _find_scale(
-        self, m: Module, bank: data.View[Any], scaling: data.View[Any], fields: data.View[Any]
-    ) -> None:
-        """Registers the block exponent of every row with the fetch."""
-        for row in range(self.config.m):
-            peak = bank.peaks[row]
-            with m.Switch(bank.descriptor.format):
-                for case, fmt in format_cases(m, self.config):
-                    with case:
-                        if isinstance(fmt, IntegerFormat):
-                            m.d.sync += [
-                                scaling.exponents[row].eq(0),
-                                scaling.nonfinite[row].eq(0),
-                            ]
-                            continue
-                        field = Signal(field_bits(self.config), name=f"field_{row}_{fmt.name}")
-                        nonfinite = peak.all()
-                        m.d.comb += field.eq(BlockExponent(self.config, fmt).field(peak))
-                        offset = self.config.step_offset(fmt)
-                        m.d.sync += [
-                            fields[row].eq(field),
-                            scaling.exponents[row].eq(Mux(nonfinite, 0, field + offset)),
-                            scaling.nonfinite[row].eq(nonfinite),
-                        ]

@@ -1,4 +1,4 @@
-"""Epilogue of a pass: zero point, block and weight scale, FP32 accumulation over the passes.
+"""Epilogue of a pass: zero point, scale and offset, FP32 accumulation over the passes, output.
 
 Shared in time: m * rescale_columns fused multiply-adds serve all m * n lanes.
 Source: docs/specification.md, "Rescale".
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib import memory
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .fma import Fma
+from .decode import ScaleDecode
+from .fma import Fma, leading_zeros, scale_layout
+from .formats import FP32
 from .streams import index_bits
 from .unit import Unit
 
@@ -23,18 +25,20 @@ __all__ = ["Rescale"]
 class Rescale(Unit):
     """Takes the psums of a pass at once, then rescales `rescale_columns` columns a cycle.
 
-    Cycle contract: a pass occupies the unit for `period` = max(N/R, 3) cycles in which scales are
-    valid; it takes the next psums with the last of its N/R scales, so passes of `period` steps or
-    more never wait. An output beat of the last pass appears `latency` cycles after its scales. If
-    `o_outputs` is not taken, all stops.
+    Cycle contract: a round takes `period` = max(N/R, 3) cycles in which scales are valid, a pass
+    one round, or two with `offset`. The next psums are taken with the last scales of a pass, so
+    passes of rounds * `period` steps or more never wait. An output beat of a pass with `last`
+    appears `latency` cycles after the scales of its last round. If `o_outputs` is not taken, all
+    stops. After a pass with `last` and an output other than FP32 or INT32, a pass has `first`.
     """
 
     suffix = "rescale"
     latency = 4
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
+        self.decode = ScaleDecode(config, top)
         self.fma = Fma(config, top)
-        super().__init__(config, top, self.fma)
+        super().__init__(config, top, self.decode, self.fma)
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -49,29 +53,39 @@ class Rescale(Unit):
         psums, scales, outputs = self.i_psums, self.i_scales, self.o_outputs
         index_width = index_bits(c.column_groups)
 
-        # The psums wait in a shift register; its low columns are next.
+        # The psums wait in a shift register; its low columns are next. Zeros follow, so that none
+        # are left for a second round.
         waiting = Signal(self.layouts.psums, reset_less=True)
-        busy, index, last_index = Signal(), Signal(index_width), Signal()
+        rescaling = waiting.scaling.rescaling
+        busy, second, index = Signal(), Signal(), Signal(index_width)
+        last_index, last_round = Signal(), Signal()
         moves, hazard, enter = Signal(), Signal(), Signal()
         m.d.comb += [
-            last_index.eq(index == c.column_groups - 1),
+            last_index.eq(index == c.column_groups - 1 if c.column_groups > 1 else 1),
+            last_round.eq(second | ~rescaling.offset),
             moves.eq(~outputs.valid | outputs.ready),
             scales.ready.eq(busy & moves & ~hazard),
             enter.eq(scales.ready & scales.valid),
-            psums.ready.eq(~busy | (enter & last_index)),
+            psums.ready.eq(~busy | (enter & last_index & last_round)),
         ]
         with m.If(enter):
             column_bits = c.m * c.psum_bits * c.rescale_columns
             m.d.sync += [
                 Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits),
                 index.eq(Mux(last_index, 0, index + 1)),
-                busy.eq(~last_index),
             ]
+            with m.If(last_index):
+                m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
         with m.If(psums.ready & psums.valid):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
 
         # Three stages of the multiply-add; the accumulators are read for the third.
-        kind = waiting.scaling.kind
+        kind = Signal(self.layouts.kind)
+        m.d.comb += [
+            kind.first.eq(rescaling.kind.first & ~second),
+            kind.last.eq(rescaling.kind.last & last_round),
+            kind.output.eq(rescaling.kind.output),
+        ]
         valid = [Signal(name=f"valid_{i}") for i in (1, 2, 3)]
         indices = [Signal(index_width, name=f"index_{i}", reset_less=True) for i in (1, 2, 3)]
         kinds = [Signal(self.layouts.kind, name=f"kind_{i}", reset_less=True) for i in (1, 2, 3)]
@@ -88,10 +102,10 @@ class Rescale(Unit):
             m.d.comb += hazard.eq(busy_stages[0] | busy_stages[1])
 
         m.submodules.accumulators = accumulators = memory.Memory(
-            shape=self.layouts.outputs, depth=1 << index_width, init=[]
+            shape=self.layouts.accumulators, depth=1 << index_width, init=[]
         )
         read, write = accumulators.read_port(domain="sync"), accumulators.write_port()
-        results = Signal(self.layouts.outputs)
+        results = Signal(self.layouts.accumulators)
         m.d.comb += [
             read.en.eq(moves),
             read.addr.eq(indices[0]),
@@ -99,11 +113,17 @@ class Rescale(Unit):
             write.addr.eq(indices[2]),
             write.data.eq(results),
         ]
+        emitted = Signal(self.layouts.outputs, reset_less=True)
+        emit = Signal()
+        m.d.comb += [emit.eq(valid[2] & kinds[2].last), outputs.payload.eq(emitted)]
+        with m.If(moves):
+            m.d.sync += outputs.valid.eq(emit)
         for column in range(c.rescale_columns):
+            scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
             for row in range(c.m):
                 zero = Signal(signed(c.zero_bits), name=f"zero_{column}_{row}")
                 difference = Signal(signed(c.difference_bits), name=f"difference_{column}_{row}")
-                addend = Signal(32, name=f"addend_{column}_{row}")
+                addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
                     zero.eq(scales.payload[column].zero),
                     difference.eq(waiting.columns[column][row] - zero * waiting.sums[row]),
@@ -112,17 +132,36 @@ class Rescale(Unit):
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(
                     enable=moves,
                     difference=difference,
-                    scale=scales.payload[column].scale,
+                    scale=scale,
                     exponent=waiting.scaling.exponents[row],
                     nonfinite=waiting.scaling.nonfinite[row],
-                    raw=kind.raw,
+                    output=kind.output,
+                    last=kind.last,
                     addend=addend,
                     result=results[column][row],
                 )
-        with m.If(moves):
-            m.d.sync += outputs.valid.eq(valid[2] & kinds[2].last)
-        emitted = Signal(self.layouts.outputs, reset_less=True)
-        m.d.comb += outputs.payload.eq(emitted)
-        with m.If(moves & valid[2] & kinds[2].last):
-            m.d.sync += emitted.eq(results)
+                with m.If(moves & emit):
+                    m.d.sync += emitted[column][row].eq(results[column][row])
         return m
+
+    def _scale(
+        self, m: Module, code: Value, number_format: Value, column: int
+    ) -> data.View[data.StructLayout]:
+        """The scale of a column for its multiply-adds, subnormal or not: normalised."""
+        number = self.decode.placed(m, code, number_format, column)
+        scale = Signal(scale_layout(self.config), name=f"scale_{column}")
+        rebias: Value = Const(0, 1)
+        for index, fmt in enumerate(self.config.scale_formats):
+            rebias = (
+                Mux(number_format == index, FP32.bias - fmt.bias, rebias)
+                if index
+                else (Const(FP32.bias - fmt.bias))
+            )
+        zeros = leading_zeros(number.significand)
+        m.d.comb += [
+            scale.sign.eq(number.sign),
+            scale.exponent.eq(number.field + rebias - zeros),
+            scale.significand.eq(number.significand << zeros),
+            scale.special.eq(number.special),
+        ]
+        return scale

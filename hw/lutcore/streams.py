@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import signed
 from amaranth.lib import data, stream
 
-from .config import TensorCoreConfig
+from .config import TRIT_CODE_BITS, TensorCoreConfig
 from .formats import FP32
 
 __all__ = ["StreamLayouts", "index_bits"]
@@ -19,13 +19,14 @@ def index_bits(count: int) -> int:
 class StreamLayouts:
     """The payload layouts of `config`, in the order of the data flow.
 
-    passes       one descriptor per segment of K
-    activations  m rows of k activations, one beat a step
+    passes       one descriptor per pass
+    activations  m rows of k activations, one beat a step; none for a pass with `keep`
     steps        m rows of k aligned activations, repeated for every plane
     tables       m rows of G tables of 2^(g-1) entries
-    weights      n columns of G folded lookup codes, one beat per plane and step
+    weights      n columns of lookup codes, one beat per plane and step
     psums        m * n accumulators and m activation sums, one beat per pass
-    scales       rescale_columns columns of FP32 scale and doubled zero point
+    scales       rescale_columns columns of scale and doubled zero point
+    accumulators rescale_columns columns of m FP32 or INT32 accumulators
     outputs      rescale_columns columns of m results
     """
 
@@ -35,19 +36,30 @@ class StreamLayouts:
         def rows(element: data.Layout | int | object) -> data.ArrayLayout:
             return data.ArrayLayout(element, c.m)  # type: ignore[arg-type]
 
-        self.kind = data.StructLayout({"first": 1, "last": 1, "raw": 1})
+        self.kind = data.StructLayout(
+            {"first": 1, "last": 1, "output": index_bits(len(c.output_formats))}
+        )
+        # What the rescale unit does with a pass, beside its exponents.
+        self.rescaling = data.StructLayout(
+            {"offset": 1, "scale": index_bits(len(c.scale_formats)), "kind": self.kind}
+        )
         self.passes = data.StructLayout(
             {
                 "format": index_bits(len(c.formats)),
                 "planes": index_bits(c.weight_bits),
                 "steps": index_bits(c.max_steps),
                 "equal": 1,
-                "kind": self.kind,
+                "keep": 1,
+                "rescaling": self.rescaling,
             }
         )
         self.activations = rows(data.ArrayLayout(c.activation_bits, c.k))
         self.scaling = data.StructLayout(
-            {"exponents": rows(signed(c.exponent_bits)), "nonfinite": c.m, "kind": self.kind}
+            {
+                "exponents": rows(signed(c.exponent_bits)),
+                "nonfinite": c.m,
+                "rescaling": self.rescaling,
+            }
         )
         self.control = data.StructLayout({"clear": 1, "shift": 1, "restart_sum": 1, "end": 1})
         self.steps = data.StructLayout(
@@ -63,7 +75,20 @@ class StreamLayouts:
         self.tables = data.StructLayout(
             {"rows": rows(self.row_tables), "control": self.control, "scaling": self.scaling}
         )
-        self.codes = data.ArrayLayout(c.lookup_group, c.groups_per_step)
+        self.codes = (
+            data.ArrayLayout(c.lookup_group, c.groups_per_step)
+            if c.table_digits == 2
+            else data.ArrayLayout(TRIT_CODE_BITS, c.code_bits // TRIT_CODE_BITS)
+        )
+        # What a column's codes tell its lanes: the codes, or where tables are ternary one line an
+        # entry, all of them low for zero.
+        self.selections = (
+            self.codes
+            if c.table_digits == 2
+            else data.ArrayLayout(
+                data.StructLayout({"lines": c.entries, "negate": 1}), c.groups_per_step
+            )
+        )
         self.weights = data.ArrayLayout(self.codes, c.n)
         self.psums = data.StructLayout(
             {
@@ -73,10 +98,18 @@ class StreamLayouts:
             }
         )
         self.scales = data.ArrayLayout(
-            data.StructLayout({"scale": FP32.bits, "zero": signed(c.zero_bits)}),
+            data.StructLayout(
+                {
+                    "scale": max(fmt.bits for fmt in c.scale_formats),
+                    "zero": signed(c.zero_bits),
+                }
+            ),
             c.rescale_columns,
         )
-        self.outputs = data.ArrayLayout(rows(FP32.bits), c.rescale_columns)
+        self.accumulators = data.ArrayLayout(rows(FP32.bits), c.rescale_columns)
+        self.outputs = data.ArrayLayout(
+            rows(max(fmt.bits for fmt in c.output_formats)), c.rescale_columns
+        )
 
     def signature(self, name: str) -> stream.Signature:
         """The valid/ready stream that carries the layout called `name`."""

@@ -18,10 +18,11 @@ __all__ = ["Entries", "Table"]
 
 
 class Entries(Unit):
-    """The 2^(g-1) entries of one table. Combinational.
+    """The entries of one table. Combinational.
 
     values: g aligned activations in guard units; entries: entry d is
-    RNE((x_(g-1) + sum of (+x_i if bit i of d else -x_i)) / 2^guard).
+    RNE((x_(g-1) + sum of (+x_i if bit i of d else -x_i)) / 2^guard), or for ternary digits
+    x_0, x_1 - x_0, x_1, x_1 + x_0, rounded alike.
     """
 
     suffix = "entries"
@@ -36,21 +37,31 @@ class Entries(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
+        totals = self._ternary_sums() if c.table_digits == 3 else self._binary_sums(m)
+        for index, value in enumerate(totals):
+            total = Signal(signed(c.table_bits + c.guard), name=f"sum_{index}")
+            m.d.comb += [total.eq(value), self.entries[index].eq(self._round(total))]
+        return m
+
+    def _ternary_sums(self) -> list[Value]:
+        low, high = self.values
+        return [low, high - low, high, high + low]
+
+    def _binary_sums(self, m: Module) -> list[Value]:
         # The sums of the lower and the upper half of the group are shared by all entries.
-        half = c.lookup_group // 2
-        values = [self.values[i] for i in range(c.lookup_group)]
+        half = self.config.lookup_group // 2
+        values = [self.values[i] for i in range(self.config.lookup_group)]
         lower = self._half_sums(m, "lower", values[:half])
         upper = self._half_sums(m, "upper", values[half:])
         mask = len(lower) - 1
-        for entry in range(c.entries):
+        totals: list[Value] = []
+        for entry in range(self.config.entries):
             low, high = entry & (2 * mask + 1), entry >> half
-            total = Signal(signed(c.table_bits + c.guard), name=f"sum_{entry}")
-            if low >> (half - 1):
-                m.d.comb += total.eq(upper[high] + lower[low & mask])
-            else:
-                m.d.comb += total.eq(upper[high] - lower[~low & mask])
-            m.d.comb += self.entries[entry].eq(self._round(total))
-        return m
+            positive = low >> (half - 1)
+            totals.append(
+                upper[high] + lower[low & mask] if positive else upper[high] - lower[~low & mask]
+            )
+        return totals
 
     def _half_sums(self, m: Module, name: str, values: list[Value]) -> list[Signal]:
         """Sums with the last value positive: entry d adds value i where bit i of d is set."""

@@ -116,18 +116,24 @@ class Drawing:
             self._arrow((right - GAP, middle), (right, middle))
             self._label((right - GAP / 2, middle + 3), name, SOFT, room=GAP - 4)
         c = self.config
-        weights = f"{c.n} × {c.groups_per_step} codes of {c.lookup_group} b"
+        weights = f"{c.n} × {c.k} digits in {c.code_bits} b"
+        scale = max(fmt.bits for fmt in c.scale_formats)
+        result = max(fmt.bits for fmt in c.output_formats)
         for name, x, beat in (
             ("i_passes", _left(0) + 28, "a pass"),
             ("i_activations", _left(0) + 91, f"{c.m} × {c.k} of {c.activation_bits} b"),
             ("i_weights", _left(2) + UNIT_WIDTH / 2, weights),
-            ("i_scales", _left(3) + UNIT_WIDTH / 2, f"{c.rescale_columns} of 32 + {c.zero_bits} b"),
+            (
+                "i_scales",
+                _left(3) + UNIT_WIDTH / 2,
+                f"{c.rescale_columns} of {scale} + {c.zero_bits} b",
+            ),
         ):
             self._arrow((x, top + 20), (x, top), AMBER)
             self._label((x, top + 22), name, AMBER, beat)
         x = _left(3) + UNIT_WIDTH / 2
         self._arrow((x, UNIT_BOTTOM), (x, UNIT_BOTTOM - 20), AMBER)
-        beat = f"{c.rescale_columns} × {c.m} of 32 b"
+        beat = f"{c.rescale_columns} × {c.m} of {result} b"
         self._label((x, UNIT_BOTTOM - 62), "o_outputs", AMBER, beat)
 
     def _lane(self) -> None:
@@ -139,7 +145,9 @@ class Drawing:
         for x_from, x_to in ((_left(2) + 2, left + 3), (_left(2) + UNIT_WIDTH - 2, right - 3)):
             self._line([(x_from, UNIT_BOTTOM), (x_to, top)], "#c4b48f", dashed=True)
         self._text((left + 9, top - 12), "a lane", 10, BLUE, "bold", "left")
-        g, groups = c.lookup_group, c.groups_per_step
+        groups = c.groups_per_step
+        # What selects: an index, or where tables are ternary a line an entry.
+        select = c.lookup_group - 1 if c.table_digits == 2 else c.entries
         x_select, x_negate, x_add, x_sum, x_hold = 128, 206, 286, 344, 406
 
         # Copies behind stand for the other groups of a step.
@@ -160,11 +168,12 @@ class Drawing:
         # The code: its low bits select, its top bit inverts and adds the one of -x = ~x + 1.
         y_code = y - 62
         self._line([(left + 12, y_code), (x_add, y_code)], AMBER)
-        codes = f"{groups} codes" if groups > 1 else "code"
+        codes = "code" if c.table_digits == 2 else "selection"
+        codes = f"{groups} {codes}s" if groups > 1 else codes
         self._text((left + 14, y_code + 18), codes, 8.5, AMBER, align="left")
-        self._text((left + 14, y_code + 7), f"of {g} b", 8.5, SOFT, align="left")
+        self._text((left + 14, y_code + 7), f"of {select + 1} b", 8.5, SOFT, align="left")
         for x, end, text in (
-            (x_select, y - 22, f"index, {g - 1} b"),
+            (x_select, y - 22, f"{'index' if c.table_digits == 2 else 'lines'}, {select} b"),
             (x_negate, y - 11, "negate, 1 b"),
             (x_add, y - 11, "+ negate"),
         ):

@@ -37,12 +37,16 @@ NOTES: tuple[str, ...] = (
 
 LABELS: dict[str, str] = {
     "precompute": "precompute",
+    "peak": "peak",
     "align": "align",
+    "decode": "decode",
     "table": "table",
     "entries": "entries",
     "lookup": "lookup",
+    "decoder": "decoder",
     "lane": "lane",
     "rescale": "rescale",
+    "scale_decode": "scale decode",
     "fma": "fma",
 }
 """What a unit is called, in the order of the data flow; others keep their own name."""

@@ -7,7 +7,7 @@ the benches would not see a wrong layout if they took it from the RTL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.config import TensorCoreConfig
-from lutcore.layout import AffineWeights, PackedWeights, TernaryWeights, pack
+from lutcore.formats import ACTIVATIONS, OUTPUTS, SCALES
+from lutcore.layout import PackedWeights, pack
+from lutcore.numbers import encode
+from lutcore.weights import Weights, raw_factor
 
-from .golden import check_activations
-from .native import NativeModel, core_model
+from .golden import activation_format, check_activations
+from .native import HarnessError, NativeModel, core_model
 
 __all__ = ["Job", "NativeResult", "gemm", "jobs", "pack_fields", "run"]
 
@@ -49,52 +52,61 @@ def _index_bits(count: int) -> int:
 
 
 def _passes(
-    packed: PackedWeights, config: TensorCoreConfig, fmt: str, raw: bool
+    packed: PackedWeights, config: TensorCoreConfig, activation_type: str, output: str
 ) -> NDArray[np.uint8]:
-    """[segments, bytes]: the pass descriptors of one tile."""
-    count = len(packed.segments)
-    steps = np.array([cut.steps(config) for cut in packed.segments])
-    one = np.ones(count, dtype=np.int64)
-    index = np.arange(count)
+    """[passes, bytes]: the pass descriptors of one tile."""
+    index = np.arange(len(packed.passes))
+    one = np.ones_like(index)
+
+    def each(attribute: str) -> NDArray[np.int64]:
+        return np.array([getattr(item, attribute) for item in packed.passes], dtype=np.int64)
+
+    steps = np.array([item.segment.steps(config) for item in packed.passes])
     return pack_fields(
-        (one * config.activations.index(fmt), _index_bits(len(config.activations))),
-        (one * (packed.planes - 1), _index_bits(config.weight_bits)),
+        (one * config.activations.index(activation_type), _index_bits(len(config.activations))),
+        (each("planes") - 1, _index_bits(config.weight_bits)),
         (steps - 1, _index_bits(config.max_steps)),
-        (one * packed.equal, 1),
+        (each("equal"), 1),
+        (each("keep"), 1),
+        (each("offset"), 1),
+        (one * config.scales.index(packed.scale), _index_bits(len(config.scales))),
         (index == 0, 1),
-        (index == count - 1, 1),
-        (one * raw, 1),
+        (index == len(index) - 1, 1),
+        (one * config.outputs.index(output), _index_bits(len(config.outputs))),
     )
 
 
 def _activation_beats(
-    activations: NDArray[np.generic], packed: PackedWeights, config: TensorCoreConfig
+    codes: NDArray[np.integer[Any]], packed: PackedWeights, config: TensorCoreConfig
 ) -> NDArray[np.uint8]:
-    """[row tiles, beats, bytes] of activations [M, K]; rows and steps are padded with zero."""
-    codes = activations.view(np.uint16 if activations.dtype == np.float16 else np.uint8)
+    """[row tiles, beats, bytes] of activation codes [M, K], padded with zero, without passes that
+    keep those of the pass before."""
     codes = np.pad(codes, ((0, -codes.shape[0] % config.m), (0, 0)))
+    cuts = [item.segment for item in packed.passes if not item.keep]
     parts = [
         np.pad(codes[:, cut.start : cut.stop], ((0, 0), (0, -(cut.stop - cut.start) % config.k)))
-        for cut in packed.segments
+        for cut in cuts
     ]
     tiles = codes.shape[0] // config.m
     steps = np.concatenate(parts, axis=1).reshape(tiles, config.m, -1, config.k)
     steps = steps.transpose(0, 2, 1, 3)
-    beats = pack_fields((steps.reshape(-1, config.m * config.k), config.activation_bits))
+    width = max(ACTIVATIONS[name].bits for name in config.activations)
+    beats = pack_fields((steps.reshape(-1, config.m * config.k), width))
     return beats.reshape(tiles, steps.shape[1], -1)
 
 
 def _scale_beats(packed: PackedWeights, config: TensorCoreConfig) -> NDArray[np.uint8]:
-    """[column tiles, beats, bytes]: scale and zero point of every column, segment by segment."""
-    tiles = packed.scales.shape[0]
-    scales = packed.scales.view(np.uint32).reshape(-1, config.rescale_columns)
+    """[column tiles, beats, bytes]: scale and z' of every column, round by round."""
+    tiles, rounds, _ = packed.scales.shape
+    codes = encode(packed.scales, SCALES[packed.scale]).reshape(-1, config.rescale_columns)
     zeros = packed.zeros.reshape(-1, config.rescale_columns)
+    width = max(SCALES[name].bits for name in config.scales)
     fields = [
         field
         for column in range(config.rescale_columns)
-        for field in ((scales[:, column], 32), (zeros[:, column], config.zero_bits))
+        for field in ((codes[:, column], width), (zeros[:, column], config.zero_bits))
     ]
-    return pack_fields(*fields).reshape(tiles, len(packed.segments) * config.column_groups, -1)
+    return pack_fields(*fields).reshape(tiles, rounds * config.column_groups, -1)
 
 
 def jobs(
@@ -102,16 +114,18 @@ def jobs(
     packed: PackedWeights,
     config: TensorCoreConfig,
     output: str = "fp32",
+    activation_type: str | None = None,
 ) -> Iterator[Job]:
     """The GEMM in runs of bounded memory: row tiles outside, column tiles, then segments of K."""
-    fmt = "fp16" if activations.dtype == np.float16 else "int8"
-    passes = _passes(packed, config, fmt, output == "int32")
+    fmt = activation_format(activations, config, activation_type)
+    codes = encode(activations, fmt)
+    passes = _passes(packed, config, fmt.name, output)
     column_tiles = packed.beats.shape[0]
     scales = _scale_beats(packed, config)
     height = config.m * max(1, CHUNK_BYTES // packed.beats.nbytes)
-    for start in range(0, activations.shape[0], height):
-        rows = slice(start, min(start + height, activations.shape[0]))
-        block = _activation_beats(activations[rows], packed, config)
+    for start in range(0, codes.shape[0], height):
+        rows = slice(start, min(start + height, codes.shape[0]))
+        block = _activation_beats(codes[rows], packed, config)
         tiles = block.shape[0]
 
         def flat(beats: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -132,19 +146,32 @@ def jobs(
 def _outputs(
     beats: NDArray[np.uint8], config: TensorCoreConfig, height: int, width: int
 ) -> NDArray[np.uint32]:
-    """[height, width] of the output beats of some row tiles."""
-    values = beats.view("<u4").reshape(
+    """[height, width] codes of the output beats of some row tiles."""
+    bits = max(OUTPUTS[name].bits for name in config.outputs)
+    values = beats.view(f"<u{bits // 8}").reshape(
         -1, -(-width // config.n), config.column_groups * config.rescale_columns, config.m
     )
     whole = values.transpose(0, 3, 1, 2).reshape(-1, values.shape[1] * config.n)
-    return whole[:height, :width]
+    return whole[:height, :width].astype(np.uint32)
+
+
+def _values(codes: NDArray[np.uint32], output: str) -> NDArray[Any]:
+    """The results of codes, in the dtype of `golden.core`. HarnessError for bits above a code."""
+    above = codes >> OUTPUTS[output].bits if OUTPUTS[output].bits < 32 else np.uint32(0)
+    if above.any():
+        raise HarnessError(f"o_outputs has bits above the {OUTPUTS[output].bits} of {output}")
+    if output == "bf16":
+        return (codes << 16).view(np.float32)
+    if output == "fp16":
+        return codes.astype(np.uint16).view(np.float16)
+    return codes.view(np.int32 if output == "int32" else np.float32)
 
 
 @dataclass(frozen=True)
 class NativeResult:
     """out [M, N]; cycles from the first beat to the last; steps in which the lanes worked."""
 
-    out: NDArray[np.float32] | NDArray[np.int32]
+    out: NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32]
     cycles: int
     steps: int
 
@@ -155,38 +182,45 @@ def run(
     packed: PackedWeights,
     config: TensorCoreConfig,
     output: str = "fp32",
+    activation_type: str | None = None,
     *,
     stalls: dict[str, int] | None = None,
     seed: int = 1,
 ) -> NativeResult:
-    """A GEMM on a model of the core. Raises HarnessError where the model misbehaves."""
+    """A GEMM on a model of the core. Raises HarnessError where the model misbehaves.
+
+    Results are those of `golden.core`; int32 results are not yet multiplied by `raw_factor`.
+    """
     width = packed.shape[0]
     out = np.zeros((activations.shape[0], width), dtype=np.uint32)
     cycles = steps = 0
-    for job in jobs(activations, packed, config, output):
+    for job in jobs(activations, packed, config, output, activation_type):
         results, taken = model.run(job.beats, {"o_outputs": job.outputs}, stalls=stalls, seed=seed)
         height = job.rows.stop - job.rows.start
         out[job.rows] = _outputs(results["o_outputs"], config, height, width)
         cycles += taken
         steps += job.beats["i_weights"].shape[0]
-    values: NDArray[Any] = out.view(np.int32 if output == "int32" else np.float32)
-    return NativeResult(values, cycles, steps)
+    return NativeResult(_values(out, output), cycles, steps)
 
 
 def gemm(
     activations: NDArray[np.generic],
-    weights: AffineWeights | TernaryWeights,
+    weights: Weights,
     config: TensorCoreConfig,
     output: str = "fp32",
+    activation_type: str | None = None,
     *,
     waves: Path | None = None,
 ) -> NativeResult:
     """O[M, N] = A[M, K] W[N, K]^T on the compiled RTL of `config`; compiles it if need be.
 
-    activations int8 or float16, output "fp32" or "int32" as in `golden.core`, whose InputErrors
-    it raises. `waves` names a VCD file to write.
+    Arguments, results and InputErrors are those of `golden.core`. `waves` names a VCD file to
+    write.
     """
-    check_activations(activations, weights, config, output)
+    check_activations(activations, weights, config, output, activation_type)
     packed = pack(weights, config)
     with core_model(config, waves) as model:
-        return run(model, activations, packed, config, output)
+        result = run(model, activations, packed, config, output, activation_type)
+    if output == "int32":
+        return replace(result, out=result.out * np.int32(raw_factor(weights, config)))
+    return result

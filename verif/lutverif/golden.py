@@ -2,13 +2,16 @@
 
     activations -> precompute -> table -> lookup -> rescale -> output
 
-`precompute` to `rescale` compute one segment (one pass of the core); `core` is the whole GEMM.
-Every result is meant to the bit. Nothing here knows of tiles, beats or cycles.
+`precompute` to `rescale` compute one segment (one pass of the core for each term of the weights);
+`core` is the whole GEMM. Every result is meant to the bit. Nothing here knows of tiles, beats,
+cycles or folded codes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,20 +19,16 @@ from numpy.typing import NDArray
 
 from lutcore.config import TensorCoreConfig
 from lutcore.errors import InputError
-from lutcore.formats import FP16, FP32, INT8, FloatFormat, IntegerFormat
-from lutcore.layout import (
-    AffineWeights,
-    Segment,
-    TernaryWeights,
-    check_array,
-    check_weights,
-    fold,
-    segments,
-)
+from lutcore.formats import ACTIVATIONS, FP32, OUTPUTS, FloatFormat, IntegerFormat
+from lutcore.layout import OFFSET_ZERO, check_weights, segments
+from lutcore.numbers import representable, rounded
+from lutcore.weights import Term, Weights, check_array, raw_factor
 
 __all__ = [
     "Precomputed",
+    "activation_format",
     "activation_sum",
+    "built_in",
     "check_activations",
     "core",
     "error_bound",
@@ -40,14 +39,15 @@ __all__ = [
     "table",
 ]
 
-_FORMATS = {np.dtype(np.int8): INT8, np.dtype(np.float16): FP16}
+_INFERRED = {np.dtype(np.int8): "int8", np.dtype(np.int16): "int16", np.dtype(np.float16): "fp16"}
+_DTYPES = (*_INFERRED, np.dtype(np.float32))
 
 
 class Precomputed(NamedTuple):
     """Activations of one segment, aligned to one exponent a row.
 
     aligned    [M, steps * k] int64, units of 2^(exponent - guard), zero padded
-    exponent   [M] int64, e: a table step is 2^e; 0 for integers and nonfinite rows
+    exponent   [M] int64, e: a table step is 2^e; 0 for exact formats and nonfinite rows
     nonfinite  [M] bool, the row holds an infinity or NaN
     """
 
@@ -61,29 +61,20 @@ def precompute(
 ) -> Precomputed:
     """Align the activations [M, L] of one segment, L <= block, and pad them to whole steps."""
     rows, length = activations.shape
-    if isinstance(fmt, IntegerFormat):
-        aligned = activations.astype(np.int64) << config.guard
+    nonfinite = np.any(~np.isfinite(activations), axis=1)
+    values = np.where(nonfinite[:, None], 0, activations).astype(np.float64)
+    if config.exact(fmt):
         exponent = np.zeros(rows, dtype=np.int64)
-        nonfinite = np.zeros(rows, dtype=np.bool_)
     else:
-        nonfinite = np.any(~np.isfinite(activations), axis=1)
-        values = np.where(nonfinite[:, None], 0, activations).astype(np.float64)
-        peak = _peak(values, fmt, config)
-        exponent = np.full(rows, 1 + config.step_offset(fmt), dtype=np.int64)
-        limit = config.doubled_peak_limit
-        while (over := np.ldexp(2 * peak, config.guard - exponent) >= limit).any():
-            exponent += over
-        aligned = _scaled(values, config.guard - exponent[:, None]).astype(np.int64)
-        exponent[nonfinite] = 0
-    return Precomputed(
-        np.pad(aligned, ((0, 0), (0, -length % config.k))),
-        exponent,
-        nonfinite,
-    )
+        exponent = _exponent(_peak(values, fmt, config), fmt, config)
+    # The scaling is exact: binary64 is wide enough for every format.
+    aligned = np.rint(np.ldexp(values, config.guard - exponent[:, None])).astype(np.int64)
+    exponent[nonfinite] = 0
+    return Precomputed(np.pad(aligned, ((0, 0), (0, -length % config.k))), exponent, nonfinite)
 
 
 def _peak(
-    values: NDArray[np.float64], fmt: FloatFormat, config: TensorCoreConfig
+    values: NDArray[np.float64], fmt: FloatFormat | IntegerFormat, config: TensorCoreConfig
 ) -> NDArray[np.float64]:
     """[M]: the largest sum of a lookup group's magnitudes in values [M, L], each rounded up to
     the unit in the last place of the group's largest."""
@@ -91,22 +82,38 @@ def _peak(
     padded = np.pad(np.abs(values), ((0, 0), (0, -length % config.lookup_group)))
     groups = padded.reshape(rows, -1, config.lookup_group)
     _, exponent = np.frexp(groups.max(axis=2, keepdims=True))  # largest < 2^exponent
-    unit = np.maximum(exponent - fmt.significand_bits, 1 - fmt.bias - fmt.fraction_bits)
+    unit = np.maximum(exponent - fmt.significand_bits, fmt.unit_exponent)
     sums = np.ceil(np.ldexp(groups, -unit)).sum(axis=2)
     return np.ldexp(sums, unit[:, :, 0]).max(axis=1)
 
 
-def _scaled(values: NDArray[np.float64], exponent: NDArray[np.int64]) -> NDArray[np.float64]:
-    """RNE(values * 2^exponent); the scaling is exact, as binary64 is wide enough for any format."""
-    return np.rint(np.ldexp(values, exponent))
+def _exponent(
+    peak: NDArray[np.float64], fmt: FloatFormat | IntegerFormat, config: TensorCoreConfig
+) -> NDArray[np.int64]:
+    """[M]: e, the least that keeps the peaks [M] within the tables."""
+    limit = config.doubled_peak_limit
+    # Below this, 2^exponent <= 2 peak alone exceeds the limit.
+    exponent = np.frexp(peak)[1] + config.guard + 1 - limit.bit_length()
+    exponent = np.where(peak > 0, exponent, fmt.unit_exponent).astype(np.int64)
+    exponent = np.maximum(exponent, fmt.unit_exponent)
+    while (over := np.ldexp(2 * peak, config.guard - exponent) >= limit).any():
+        exponent += over
+    return exponent
+
+
+def _entry_digits(config: TensorCoreConfig) -> NDArray[np.int64]:
+    """[entries, g]: the digits of every stored entry."""
+    g, d = config.lookup_group, config.table_digits
+    # Of all combinations in the order of their value, the upper half; 0 lies just below it.
+    values = np.arange(d**g - config.entries, d**g, dtype=np.int64)
+    places = values[:, None] // d ** np.arange(g, dtype=np.int64) % d
+    return 2 * places - 1 if d == 2 else places - 1
 
 
 def table(aligned: NDArray[np.int64], config: TensorCoreConfig) -> NDArray[np.int64]:
-    """Entries [M, groups, 2^(g-1)] in table steps of aligned activations [M, groups * g]."""
-    g = config.lookup_group
-    grouped = aligned.reshape(len(aligned), -1, g)
-    bits = (np.arange(config.entries)[:, None] >> np.arange(g - 1)) & 1
-    sums = grouped[..., -1:] + grouped[..., :-1] @ (2 * bits - 1).T
+    """Entries [M, groups, entries] in table steps of aligned activations [M, groups * g]."""
+    grouped = aligned.reshape(len(aligned), -1, config.lookup_group)
+    sums = grouped @ _entry_digits(config).T
     # RNE(sums / 2^u): adding just under a half, or a half if the quotient is odd, then flooring.
     odd = (sums >> config.guard) & 1
     half = (1 << config.guard) >> 1
@@ -119,23 +126,29 @@ def activation_sum(entries: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def lookup(
-    entries: NDArray[np.int64], codes: NDArray[np.uint8], equal: bool, config: TensorCoreConfig
+    entries: NDArray[np.int64], digits: NDArray[np.int8], equal: bool, config: TensorCoreConfig
 ) -> NDArray[np.int64]:
-    """psum [M, N] in table steps: tables [M, groups, 2^(g-1)] read by codes [planes, N, groups].
+    """psum [M, N] in table steps: tables [M, groups, entries] read by digits [planes, N, K].
 
-    Planes come most significant first and weigh 2^i, or 1 each where `equal`.
+    K is groups * g. Planes come most significant first and weigh 2^i, or 1 each where `equal`.
     """
-    _, columns, groups = codes.shape
-    if entries.shape[1:] != (groups, config.entries):
-        raise ValueError(f"entries have shape {entries.shape} for {groups} groups of codes")
-    # The top bit of a code negates: it selects the second half of [T, -T].
-    signed = np.concatenate([entries, -entries], axis=2).transpose(1, 2, 0).copy()
+    g, d = config.lookup_group, config.table_digits
+    planes, columns, length = digits.shape
+    groups = length // g
+    if length % g or entries.shape[1:] != (groups, config.entries):
+        raise ValueError(f"entries have shape {entries.shape} for digits {digits.shape}")
+    # All combinations in the order of their value, as in `_entry_digits`.
+    middle = np.zeros((len(entries), groups, d - 2), np.int64)
+    whole = np.concatenate([-entries[..., ::-1], middle, entries], axis=2)
+    whole = whole.transpose(1, 2, 0).copy()
+    places = (digits.reshape(planes, columns, groups, g).astype(np.int64) + 1) * (d - 1) // 2
+    index = places @ d ** np.arange(g)
     psum = np.zeros((columns, len(entries)), dtype=np.int64)
-    for plane in codes:
+    for plane in index:
         if not equal:
             psum *= 2
         for group in range(groups):
-            psum += signed[group].take(plane[:, group], axis=0)
+            psum += whole[group].take(plane[:, group], axis=0)
     return psum.T.copy()
 
 
@@ -144,18 +157,19 @@ def fma(
     difference: NDArray[np.int64],
     scale: NDArray[np.float32],
     exponent: NDArray[np.int64],
+    fmt: FloatFormat = FP32,
 ) -> NDArray[np.float32]:
-    """RN32(acc + difference * scale * 2^(exponent - 1)), rounded once; shapes broadcast.
+    """acc + difference * scale * 2^(exponent - 1), rounded once to `fmt`; shapes broadcast.
 
-    |difference| < 2^52, scale finite, |exponent| below 500. A zero result is +0; a NaN acc gives
-    the canonical NaN; an infinite acc stays. The exact sum is rounded to odd in binary64, then to
-    nearest in binary32: rounding to odd keeps every "not quite half" visible (Boldo and Melquiond,
-    Emulation of FMA and correctly rounded sums).
+    |difference| < 2^52, |exponent| below 500. A zero result is +0; a NaN acc and a scale that is
+    not finite give the canonical NaN; an infinite acc stays. The exact sum is rounded to odd in
+    binary64, then to nearest in `fmt`, at most FP32: rounding to odd keeps every "not quite half"
+    visible (Boldo and Melquiond, Emulation of FMA and correctly rounded sums).
     """
     start = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
     low = difference & 0xFFFFFF  # 24 bits, and 28 remain at most: both products are exact
     high = difference - low
-    wide = scale.astype(np.float64)
+    wide = np.where(np.isfinite(scale), scale, np.float32(0)).astype(np.float64)
     product, product_error = _two_sum(
         np.ldexp(high * wide, exponent - 1), np.ldexp(low * wide, exponent - 1)
     )
@@ -164,10 +178,12 @@ def fma(
     total, rest = _two_sum(total, total_error + product_error)
     even = (total.view(np.int64) & 1) == 0
     to_odd = np.where(even & (rest != 0), np.nextafter(total, np.copysign(np.inf, rest)), total)
+    if fmt is not FP32:
+        to_odd = rounded(to_odd, fmt)
     with np.errstate(over="ignore"):
         result = to_odd.astype(np.float32) + np.float32(0)  # -0 becomes +0
     result = np.where(np.isinf(acc), acc, result)
-    return np.where(np.isnan(acc), _nan(), result)
+    return np.where(np.isnan(acc) | ~np.isfinite(scale), _nan(), result)
 
 
 def _nan() -> np.float32:
@@ -185,70 +201,131 @@ def _two_sum(
 
 def rescale(
     acc: NDArray[np.float32] | NDArray[np.int32],
-    psum: NDArray[np.int64],
+    psum: NDArray[np.int64] | None,
     sum: NDArray[np.int64],
     exponent: NDArray[np.int64],
     nonfinite: NDArray[np.bool_],
     scale: NDArray[np.float32],
     zero: NDArray[np.int64],
-    raw: bool,
+    output: str | None,
 ) -> NDArray[np.float32] | NDArray[np.int32]:
-    """The accumulator [M, N] after one pass.
+    """The accumulator [M, N] after one round of scales.
 
-    psum [M, N]; sum, exponent, nonfinite [M]; scale, zero (z') [N]. With `raw`, acc is int32 and
-    takes psum - z' sum modulo 2^32; otherwise it is float32 and takes the scaled difference.
+    psum [M, N], or None in the round of the offsets; sum, exponent, nonfinite [M]; scale, zero
+    (z') [N]. `output` is None for an accumulation in FP32, the name of a float format for the
+    last round, whose result is of that format; both are float32 arrays. With `int32`, acc is int32
+    and takes psum - z' sum modulo 2^32.
     """
-    difference = psum - zero * sum[:, None]
-    if raw:
+    difference = (0 if psum is None else psum) - zero * sum[:, None]
+    if output == "int32":
         return (acc + difference).astype(np.int32)
-    result = fma(acc.astype(np.float32), difference, scale, exponent[:, None])
+    fmt = OUTPUTS[output or "fp32"]
+    assert isinstance(fmt, FloatFormat)
+    result = fma(acc.astype(np.float32), difference, scale, exponent[:, None], fmt)
     return np.where(nonfinite[:, None], _nan(), result)
 
 
 def check_activations(
     activations: object,
-    weights: AffineWeights | TernaryWeights,
+    weights: Weights,
     config: TensorCoreConfig,
     output: str = "fp32",
+    activation_type: str | None = None,
 ) -> FloatFormat | IntegerFormat:
     """The format of activations [M, K]; InputError where they do not fit weights, core or output.
 
-    Output int32 needs integer activations, and K so short that no product can overflow.
+    Without `activation_type` it is int8, int16 or fp16 by dtype; with it, activations are int8,
+    int16, float16 or float32 and every one a number of that format. Output int32 needs an exact
+    format, weights of one term without offsets, and K so short that no product can overflow.
     """
-    if output not in ("fp32", "int32"):
-        raise InputError(f"output must be fp32 or int32, not {output!r}")
+    _check_output(output, config)
     array = check_array("activations", activations, 2)
-    fmt = _FORMATS.get(array.dtype)
-    if fmt is None:
-        raise InputError(f"activations must be int8 or float16, not {array.dtype}")
-    if fmt.name not in config.activations:
-        raise InputError(
-            f"activations are {fmt.name}, but the configuration {config.name!r} is built for "
-            f"{', '.join(config.activations)}; add {fmt.name!r} to its activations"
-        )
-    codes = weights.codes if isinstance(weights, AffineWeights) else weights.ternary
-    k = codes.shape[1]
+    fmt = activation_format(array, config, activation_type)
+    _, k = weights.shape
     if array.shape[1] != k:
         raise InputError(
             f"activations must have K = {k} columns to match the weights, not shape {array.shape}"
         )
+    _check_values(array, fmt, config)
     if output == "int32":
-        _check_raw(fmt, weights, k)
+        _check_raw(fmt, weights, config)
     return fmt
 
 
-def _plane_sum(weights: AffineWeights | TernaryWeights) -> int:
-    """Sum of the weights of the planes: the largest |q'|."""
-    return (1 << weights.bits) - 1 if isinstance(weights, AffineWeights) else 2
+def _check_output(output: str, config: TensorCoreConfig) -> None:
+    if output not in OUTPUTS:
+        raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
+    if output not in config.outputs:
+        raise InputError(
+            f"output is {output}, but the configuration {config.name!r} is built for "
+            f"{', '.join(config.outputs)}; add {output!r} to its outputs"
+        )
+
+
+def built_in(activation_type: str, config: TensorCoreConfig) -> FloatFormat | IntegerFormat:
+    """The activation format of that name; InputError where there is none or `config` lacks it."""
+    if activation_type not in ACTIVATIONS:
+        raise InputError(
+            f"activation type must be one of {', '.join(ACTIVATIONS)}, not {activation_type!r}"
+        )
+    if activation_type not in config.activations:
+        raise InputError(
+            f"activations are {activation_type}, but the configuration {config.name!r} is built "
+            f"for {', '.join(config.activations)}; add {activation_type!r} to its activations"
+        )
+    return ACTIVATIONS[activation_type]
+
+
+def activation_format(
+    array: NDArray[Any], config: TensorCoreConfig, activation_type: str | None
+) -> FloatFormat | IntegerFormat:
+    """The built-in format that is named, or else follows from the dtype; InputError if none."""
+    if array.dtype not in _DTYPES:
+        names = ", ".join(str(dtype) for dtype in _DTYPES[:-1])
+        raise InputError(f"activations must be {names} or {_DTYPES[-1]}, not {array.dtype}")
+    name = _INFERRED.get(array.dtype) if activation_type is None else activation_type
+    if name is None:
+        raise InputError(
+            f"activations of {array.dtype} need an activation type; the configuration "
+            f"{config.name!r} is built for {', '.join(config.activations)}"
+        )
+    return built_in(name, config)
+
+
+def _check_values(
+    array: NDArray[Any], fmt: FloatFormat | IntegerFormat, config: TensorCoreConfig
+) -> None:
+    held = representable(array, fmt)
+    if held.all():
+        return
+    where = tuple(int(i) for i in np.argwhere(~held)[0])
+    others = [f.name for f in config.formats if representable(array, f).all()]
+    advice = f"activation type {others[0]} would do" if others else f"round them to {fmt.name}"
+    raise InputError(
+        f"activations must be {fmt.name}, but activations{list(where)} is {array[where]}; {advice}"
+    )
 
 
 def _check_raw(
-    fmt: FloatFormat | IntegerFormat, weights: AffineWeights | TernaryWeights, k: int
+    fmt: FloatFormat | IntegerFormat, weights: Weights, config: TensorCoreConfig
 ) -> None:
-    if not isinstance(fmt, IntegerFormat):
-        raise InputError(f"output int32 is defined for int8 activations only, not {fmt.name}")
-    largest = -fmt.min * (_plane_sum(weights) + int(np.abs(weights.doubled_zeros).max()))
+    if not isinstance(fmt, IntegerFormat) or not config.exact(fmt):
+        raise InputError(
+            f"output int32 needs tables that hold sums of {config.lookup_group} activations "
+            f"exactly, but table_bits is {config.table_bits} and activations are {fmt.name}; "
+            f"output fp32 would do"
+        )
+    term, *more = weights.terms(config)
+    if more or term.offsets is not None:
+        what = f"are {1 + len(more)} terms" if more else "have offsets"
+        raise InputError(
+            f"output int32 has no scales, but the weights {what} on the configuration "
+            f"{config.name!r}; output fp32 would do"
+        )
+    reach = int(term.plane_weights.sum()) + int(np.abs(term.zeros).max())
+    largest = -fmt.min * reach * raw_factor(weights, config)
     limit = ((1 << 31) - 1) // largest
+    _, k = weights.shape
     if k > limit:
         raise InputError(
             f"output int32 could overflow: K must be at most {limit} for these weights "
@@ -256,93 +333,126 @@ def _check_raw(
         )
 
 
-class _Pass(NamedTuple):
-    segment: Segment
+class _Round(NamedTuple):
+    """What reaches `rescale`; and for the bound, how many groups, and what their planes weigh."""
+
     activations: Precomputed
-    psum: NDArray[np.int64]
+    psum: NDArray[np.int64] | None
     sum: NDArray[np.int64]
     scale: NDArray[np.float32]
     zero: NDArray[np.int64]
+    groups: int
+    places: int
 
     def accumulate(
-        self, acc: NDArray[np.float32] | NDArray[np.int32], raw: bool
+        self, acc: NDArray[np.float32] | NDArray[np.int32], output: str | None
     ) -> NDArray[np.float32] | NDArray[np.int32]:
         _, exponent, nonfinite = self.activations
-        return rescale(acc, self.psum, self.sum, exponent, nonfinite, self.scale, self.zero, raw)
+        return rescale(acc, self.psum, self.sum, exponent, nonfinite, self.scale, self.zero, output)
 
 
-def _passes(
+def _rounds(
     activations: NDArray[Any],
     fmt: FloatFormat | IntegerFormat,
-    weights: AffineWeights | TernaryWeights,
+    terms: tuple[Term, ...],
+    group: int,
     config: TensorCoreConfig,
-) -> Iterator[_Pass]:
-    """What reaches `rescale`, segment by segment along K."""
-    planes, zeros = weights.planes, weights.doubled_zeros
-    for cut in segments(activations.shape[1], weights.group, config):
+) -> Iterator[_Round]:
+    """The rounds of scales: segment by segment along K, term by term, the offsets after a term."""
+    for cut in segments(activations.shape[1], group, config):
         aligned = precompute(activations[:, cut.start : cut.stop], fmt, config)
         entries = table(aligned.aligned, config)
-        bits = planes[:, :, cut.start : cut.stop]
-        bits = np.pad(bits, ((0, 0), (0, 0), (0, -bits.shape[2] % config.k)))
-        codes = fold(bits.reshape(*bits.shape[:2], -1, config.lookup_group))
-        yield _Pass(
-            cut,
-            aligned,
-            lookup(entries, codes, isinstance(weights, TernaryWeights), config),
-            activation_sum(entries),
-            weights.scales[:, cut.group],
-            zeros[:, cut.group],
-        )
+        total = activation_sum(entries)
+        groups = -(-(cut.stop - cut.start) // config.lookup_group)
+        for term in terms:
+            digits = term.digits[:, :, cut.start : cut.stop]
+            padding = ((0, 0), (0, 0), (0, -digits.shape[2] % config.k))
+            digits = np.pad(digits, padding, constant_values=-1)
+            psum = lookup(entries, digits, term.equal, config)
+            scale, zero = term.scales[:, cut.group], term.zeros[:, cut.group]
+            places = int(term.plane_weights.sum())
+            yield _Round(aligned, psum, total, scale, zero, groups, places)
+            if term.offsets is not None:
+                offset = term.offsets[:, cut.group]
+                zero = np.full(offset.shape, OFFSET_ZERO, np.int64)
+                yield _Round(aligned, None, total, offset, zero, groups, 0)
+
+
+def _accumulated(
+    activations: NDArray[Any],
+    weights: Weights,
+    config: TensorCoreConfig,
+    output: str,
+    activation_type: str | None,
+) -> Iterator[tuple[_Round, NDArray[Any], FloatFormat | IntegerFormat]]:
+    """Every round, the accumulator [M, N] after it, and the format to which it was rounded."""
+    fmt = check_activations(activations, weights, config, output, activation_type)
+    terms = check_weights(weights, config)
+    raw = output == "int32"
+    shape = (len(activations), weights.shape[0])
+    acc = np.zeros(shape, np.int32) if raw else np.zeros(shape, np.float32)
+    rounds = _rounds(activations, fmt, terms, weights.group, config)
+    for step, after in pairwise(chain(rounds, [None])):
+        assert step is not None
+        last = output if raw or after is None else None
+        acc = step.accumulate(acc, last)
+        yield step, acc, OUTPUTS[last or "fp32"]
 
 
 def core(
     activations: NDArray[Any],
-    weights: AffineWeights | TernaryWeights,
+    weights: Weights,
     config: TensorCoreConfig,
     output: str = "fp32",
-) -> NDArray[np.float32] | NDArray[np.int32]:
+    activation_type: str | None = None,
+) -> NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32]:
     """The GEMM activations [M, K] times weights [N, K] transposed: [M, N], any M, N, K.
 
-    `fp32` gives scaled results, `int32` raw integers in units of scale / 2 (int8 activations
-    only). Raises InputError where activations, weights and configuration do not fit together.
+    `fp32`, `fp16` and `bf16` give scaled results (bf16 as float32 of such values), `int32` raw
+    integers in units of scale / 2. Raises InputError where activations, weights and configuration
+    do not fit together; `check_activations` has the details.
     """
-    fmt = check_activations(activations, weights, config, output)
-    check_weights(weights, config)
-    raw = output == "int32"
-    shape = (len(activations), len(weights.scales))
-    acc = np.zeros(shape, np.int32) if raw else np.zeros(shape, np.float32)
-    for step in _passes(activations, fmt, weights, config):
-        acc = step.accumulate(acc, raw)
-    return acc
+    rounds = _accumulated(activations, weights, config, output, activation_type)
+    ((_, acc, _),) = deque(rounds, maxlen=1)
+    if output == "int32":
+        return acc * np.int32(raw_factor(weights, config))
+    return acc.astype(np.float16) if output == "fp16" else acc
 
 
 def error_bound(
     activations: NDArray[Any],
-    weights: AffineWeights | TernaryWeights,
+    weights: Weights,
     config: TensorCoreConfig,
+    output: str = "fp32",
+    activation_type: str | None = None,
 ) -> NDArray[np.float64]:
-    """[M, N]: a bound on |core - exact product| for fp32 output.
+    """[M, N]: a bound on |core - exact product|; for int32, which is exact, zeros.
 
-    docs/specification.md, "Error of float activations": the tables' part (none for integers) and
-    half a unit in the last place of every accumulation. Infinite where the result overflows, NaN
-    where it is NaN. Raises InputError as `core` does.
+    docs/specification.md, "Error": the tables' part (none in exact formats) and half a unit in the
+    last place of every accumulation. Infinite where the result overflows, NaN where it is NaN.
+    Raises InputError as `core` does.
     """
-    fmt = check_activations(activations, weights, config)
-    check_weights(weights, config)
-    g = config.lookup_group
-    exact = isinstance(fmt, IntegerFormat)
-    lookup_error = 0.0 if exact else 0.5 + g * 2.0 ** -(config.guard + 1)  # table steps
-    acc = np.zeros((len(activations), len(weights.scales)), np.float32)
-    bound = np.zeros(acc.shape)
-    for step in _passes(activations, fmt, weights, config):
-        acc = step.accumulate(acc, raw=False)
-        groups = -(-(step.segment.stop - step.segment.start) // g)
-        lookups = groups * (_plane_sum(weights) + np.abs(step.zero))
-        unit = np.ldexp(
-            np.abs(step.scale.astype(np.float64)), step.activations.exponent[:, None] - 1
-        )
-        bound += unit * lookups * lookup_error
-        finite = np.where(np.isfinite(acc), acc, np.float32(0))
-        bound += np.spacing(np.abs(finite)).astype(np.float64) / 2
+    fmt = check_activations(activations, weights, config, output, activation_type)
+    bound = np.zeros((len(activations), weights.shape[0]))
+    if output == "int32":
+        return bound
+    # Of a looked-up group, in table steps; a step of the format's own unit loses nothing.
+    lookup_error = 0.5 + config.lookup_group * 2.0 ** -(config.guard + 1)
+    acc: NDArray[Any] = bound
+    rounds = _accumulated(activations, weights, config, output, activation_type)
+    for step, acc, accumulated in rounds:
+        assert isinstance(accumulated, FloatFormat)
+        exponent = step.activations.exponent
+        steps = np.where(exponent == fmt.unit_exponent, 0.0, np.ldexp(lookup_error, exponent))
+        factor = np.abs(step.scale.astype(np.float64)) / 2 * (step.places + np.abs(step.zero))
+        bound += steps[:, None] * step.groups * factor
+        bound += _half_unit(acc, accumulated)
     bound *= 1 + 2.0**-30  # the roundings of this sum itself
     return np.where(np.isfinite(acc), bound, np.abs(acc.astype(np.float64)))
+
+
+def _half_unit(values: NDArray[np.float32], fmt: FloatFormat) -> NDArray[np.float64]:
+    """Half a unit in the last place of `values` in `fmt`; of zeros, half the smallest subnormal."""
+    _, exponent = np.frexp(np.where(np.isfinite(values), values, 0))
+    unit = np.maximum(exponent - fmt.significand_bits, fmt.unit_exponent)
+    return np.ldexp(0.5, np.where(values == 0, fmt.unit_exponent, unit))

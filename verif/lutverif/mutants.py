@@ -30,20 +30,20 @@ __all__ = ["MUTANTS", "Mutant", "Verdict", "check"]
 PRESET = "tiny"
 WORKERS = 2
 CAUGHT = 3
-CHECK = f"""
+CHECK = """
 import sys
 from lutcore import preset
 from lutverif.bench.runner import BenchFailure, run
 try:
-    run(sys.argv[1], preset({PRESET!r}))
+    run(sys.argv[1], preset(sys.argv[2]))
 except BenchFailure as failure:
     print(failure)
-    sys.exit({CAUGHT})
+    sys.exit(int(sys.argv[3]))
 """
 
 
 class Mutant(NamedTuple):
-    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` is to catch it."""
+    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset` is to catch it."""
 
     name: str
     kind: str
@@ -51,59 +51,79 @@ class Mutant(NamedTuple):
     file: str
     old: str
     new: str
+    preset: str = PRESET
 
 
 MUTANTS = [
     Mutant("negation-without-one", "sign", "lane", "lookup.py",
-           "negations.append(negate)", "negations.append(negate & 0)"),
+           "carries.append(negate)", "carries.append(negate & 0)"),
     Mutant("scale-sign-ignored", "sign", "fma", "fma.py",
-           "sign_2.eq(negative ^ scale[-1])", "sign_2.eq(negative)"),
+           "self.scale.sign ^ (self.difference < 0)", "self.difference < 0"),
+    Mutant("minus-in-a-decoder", "sign", "decoder", "lookup.py",
+           "pair.negate.eq(b_minus | (a_minus & b_zero))", "pair.negate.eq(b_minus)", "ternary"),
     Mutant("planes-from-the-low-end", "plane order", "lane", "lookup.py",
            "psum << 1", "psum >> 1"),
     Mutant("shift-a-step-late", "plane order", "precompute", "precompute.py",
            "control.shift.eq(first_step &", "control.shift.eq(plane_end &"),
     Mutant("table-kept-under-load", "stale table", "table", "table.py",
            "m.If(steps.ready & steps.valid)", "m.If(steps.ready & steps.valid & ~tables.valid)"),
+    Mutant("kept-from-the-other-half", "stale table", "precompute", "precompute.py",
+           "Mux(keep, other.half, load_half)", "load_half"),
+    Mutant("kept-without-its-peaks", "stale table", "precompute", "precompute.py",
+           "Mux(keep, other.peaks, largest)", "largest"),
     Mutant("table-overwritten", "lost back-pressure", "table", "table.py",
            "steps.ready.eq(~tables.valid | tables.ready)", "steps.ready.eq(1)"),
     Mutant("psums-overwritten", "lost back-pressure", "lookup", "lookup.py",
            "free.eq(~psums.valid | psums.ready)", "free.eq(1)"),
     Mutant("block-overwritten", "lost back-pressure", "precompute", "precompute.py",
-           "load_full = Mux(load_bank, full[1], full[0])", "load_full = full[0] & 0"),
+           "passes.valid & ~Mux(load_bank, full[1], full[0])", "passes.valid & ~(full[0] & 0)"),
     Mutant("load-step-survives", "reset", "precompute", "precompute.py",
            "load_step = Signal(address_bits)", "load_step = Signal(address_bits, reset_less=True)"),
     Mutant("column-survives", "reset", "rescale", "rescale.py",
-           "Signal(), Signal(index_width), Signal()",
-           "Signal(), Signal(index_width, reset_less=True), Signal()"),
+           "Signal(), Signal(), Signal(index_width)",
+           "Signal(), Signal(), Signal(index_width, reset_less=True)"),
     Mutant("psum-a-bit-short", "width", "lane", "lookup.py",
            "base = Signal(signed(c.psum_bits))", "base = Signal(signed(c.psum_bits - 1))"),
+    Mutant("tree-a-bit-short", "width", "lane", "lookup.py",
+           "return (count - 1).bit_length() + 1", "return (count - 1).bit_length()", "wide"),
     Mutant("entry-a-bit-short", "width", "entries", "table.py",
            "signed(c.table_bits + c.guard)", "signed(c.table_bits + c.guard - 1)"),
-    Mutant("narrow-code-uncut", "padding", "align", "block.py",
-           "self.value[: fmt.bits].as_signed()", "self.value.as_signed()"),
+    Mutant("narrow-code-uncut", "padding", "decode", "decode.py",
+           "code = self.code[: fmt.bits]", "code = self.code"),
     Mutant("tail-of-an-old-block", "padding", "precompute", "precompute.py",
            "plane_end.eq(step == bank.descriptor.steps)", "plane_end.eq(step == c.max_steps - 1)"),
     Mutant("one-scale-for-all-columns", "scale", "rescale", "rescale.py",
-           "scale=scales.payload[column].scale", "scale=scales.payload[0].scale"),
+           "scales.payload[column].scale,", "scales.payload[0].scale,"),
     Mutant("zero-point-added", "zero term", "rescale", "rescale.py",
            "- zero * waiting.sums[row]", "+ zero * waiting.sums[row]"),
     Mutant("sum-over-all-planes", "zero term", "precompute", "precompute.py",
            "control.restart_sum.eq(first_step)",
            "control.restart_sum.eq(first_step & ~plane.any())"),
+    Mutant("one-round-for-offsets", "zero term", "rescale", "rescale.py",
+           "last_round.eq(second | ~rescaling.offset)", "last_round.eq(1)"),
+    Mutant("second-round-starts-anew", "accumulate clear", "rescale", "rescale.py",
+           "kind.first.eq(rescaling.kind.first & ~second)",
+           "kind.first.eq(rescaling.kind.first)"),
     Mutant("accumulator-kept", "accumulate clear", "rescale", "rescale.py",
            "Mux(kinds[1].first, 0, read.data[column][row])", "read.data[column][row]"),
     Mutant("lane-kept", "accumulate clear", "lane", "lookup.py",
-           "Mux(self.clear, 0, Mux(self.shift,", "Mux(0, 0, Mux(self.shift,"),
+           "Mux(self.clear, 0, doubled)", "Mux(0, 0, doubled)"),
     Mutant("ties-away-from-zero", "rounding", "fma", "fma.py",
-           "(half & (rest | kept[0]))", "half"),
+           "(half & (rest | shifted[last]))", "half"),
     Mutant("entry-ties-upwards", "rounding", "entries", "table.py",
            "(total[guard - 1] & (rest | total[guard]))", "total[guard - 1]"),
     Mutant("sticky-bit-lost", "rounding", "fma", "fma.py",
            "moved[: digits + 1].any()", "moved[digits]"),
     Mutant("peak-does-not-spill", "exponent", "precompute", "block.py",
-           "self.carry = max(0, 2 * hidden - fitting)", "self.carry = 0"),
+           "self.carry = (2 << self.fraction_bits) - math.ceil(fitting)", "self.carry = 0"),
+    Mutant("step-below-the-unit", "exponent", "precompute", "block.py",
+           "margin > 0", "margin != 0"),
     Mutant("subnormal-addend", "exponent", "fma", "fma.py",
            "Mux(addend_field.any(), addend_field, 1)", "addend_field"),
+    Mutant("e4m3-with-infinity", "special value", "decode", "decode.py",
+           "field.all() if fmt.infinities else code[:-1].all()", "field.all()"),
+    Mutant("scale-of-nan", "special value", "rescale", "rescale.py",
+           "scale.special.eq(number.special)", "scale.special.eq(0)"),
     Mutant("hazard-unseen", "hazard", "rescale", "rescale.py",
            "hazard.eq(busy_stages[0] | busy_stages[1])", "hazard.eq(busy_stages[0])"),
     Mutant("written-a-stage-early", "index", "rescale", "rescale.py",
@@ -119,11 +139,11 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def _run(bench: str, *first: Path) -> tuple[int, str]:
+def _run(bench: str, preset: str, *first: Path) -> tuple[int, str]:
     """Exit status and output of the bench, with `first` leading the path."""
     path = os.pathsep.join([*map(str, first), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, bench],
+        [sys.executable, "-c", CHECK, bench, preset, str(CAUGHT)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -144,7 +164,7 @@ def check(mutant: Mutant) -> Verdict:
         copy = Path(scratch) / "lutcore"
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / mutant.file).write_text(text.replace(mutant.old, mutant.new))
-        status, output = _run(mutant.bench, Path(scratch))
+        status, output = _run(mutant.bench, mutant.preset, Path(scratch))
     lines = output.strip().splitlines() or [""]
     if status == 0:
         seen = "survived"
@@ -156,10 +176,12 @@ def check(mutant: Mutant) -> Verdict:
     return Verdict(status == CAUGHT, seen, time.monotonic() - begin)
 
 
-def unmutated(benches: list[str]) -> str:
-    """Empty if every bench passes on the sources as they are; otherwise why not."""
+def unmutated(benches: list[tuple[str, str]]) -> str:
+    """Empty if every (bench, preset) passes on the sources as they are; otherwise why not."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        for bench, (status, output) in zip(benches, pool.map(_run, benches), strict=True):
+        for bench, (status, output) in zip(
+            benches, pool.map(_run, *zip(*benches, strict=True)), strict=True
+        ):
             if status:
                 return f"bench {bench} fails without a mutant:\n{output}"
     return ""
@@ -172,14 +194,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", choices=[m.name for m in MUTANTS], help="one")
     options = parser.parse_args(arguments)
     chosen = [m for m in MUTANTS if options.only in (None, m.name)]
-    console = Console()
+    console = Console(width=max(120, Console().width))
     if options.list:
         table = Table("mutant", "kind", "file", "old", "new")
         for mutant in chosen:
-            table.add_row(*map(escape, (*mutant[:2], *mutant[3:])))
+            table.add_row(*map(escape, (*mutant[:2], *mutant[3:6])))
         console.print(table)
         return 0
-    trouble = unmutated(sorted({mutant.bench for mutant in chosen}))
+    trouble = unmutated(sorted({(mutant.bench, mutant.preset) for mutant in chosen}))
     if trouble:
         print(trouble)
         return 1

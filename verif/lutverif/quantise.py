@@ -1,4 +1,4 @@
-"""Quantisers: real weights to affine or ternary ones, real activations to INT8.
+"""Quantisers: real weights to affine or ternary ones, real activations to any format.
 
 They are plain and deterministic, for workloads; a model that comes quantised needs none of them.
 Scales are float16 values, as weight formats store them.
@@ -6,15 +6,17 @@ Scales are float16 values, as weight formats store them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.errors import InputError
-from lutcore.layout import AffineWeights, TernaryWeights
+from lutcore.formats import FP16, FloatFormat, IntegerFormat
+from lutcore.numbers import decode, rounded
+from lutcore.weights import AffineWeights, TernaryWeights
 
-__all__ = ["affine", "int8_rows", "ternary"]
+__all__ = ["activation_rows", "affine", "ternary"]
 
 RANGES = np.linspace(1, 0.7, 16)
 """Parts of a group's range that `affine` tries."""
@@ -90,17 +92,29 @@ def ternary(weights: NDArray[np.floating], group: int) -> TernaryWeights:
     return TernaryWeights(values.astype(np.int8), scales, group)
 
 
-def int8_rows(
-    activations: NDArray[np.floating],
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Activations [M, K] as int8 [M, K] times scale [M], the largest of each row at +-127.
+def activation_rows(
+    activations: NDArray[np.floating], fmt: FloatFormat | IntegerFormat
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Activations [M, K] as numbers of `fmt` [M, K] times scale [M].
 
-    InputError for activations that are not finite.
+    Integers have the largest of each row at +-fmt.max. FP16 and BF16 are rounded to nearest even,
+    with scale 1. E4M3 and E5M2 have the least power of two that keeps the row below the format's
+    largest number. The dtype is that in which `golden.core` takes the format: int8, int16,
+    float16, or float32. InputError for activations that are not finite.
     """
     a = _real("activations", activations)
-    scales = (np.abs(a).max(axis=1) / 127).astype(np.float32)
-    codes = np.clip(_round_ratio(a, scales[:, None]), -127, 127)
-    return codes.astype(np.int8), scales
+    largest = np.abs(a).max(axis=1)
+    if isinstance(fmt, IntegerFormat):
+        scales = (largest / fmt.max).astype(np.float32)
+        codes = np.clip(_round_ratio(a, scales[:, None]), -fmt.max, fmt.max)
+        return codes.astype(np.int16 if fmt.bits > 8 else np.int8), scales
+    scales = np.ones(len(a))
+    if fmt.bits == 8:
+        top = decode(np.array(fmt.quiet_nan - 1 if not fmt.infinities else fmt.infinity - 1), fmt)
+        fraction, exponent = np.frexp(largest / top)
+        scales = np.ldexp(1.0, exponent - (fraction == 0.5))
+    values = rounded(a / scales[:, None], fmt)
+    return values.astype(np.float16 if fmt is FP16 else np.float32), scales.astype(np.float32)
 
 
 def _real(name: str, value: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -17,8 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lutcore.config import PRESETS, TensorCoreConfig
-from lutcore.layout import AffineWeights, TernaryWeights, pack
+from lutcore.formats import ACTIVATIONS
+from lutcore.layout import pack
 from lutcore.outputs import write_files, writing
+from lutcore.weights import AffineWeights, TernaryWeights
 
 from . import driver, golden, quantise, workload
 from .native import NativeModel, core_model
@@ -26,7 +28,10 @@ from .native import NativeModel, core_model
 __all__ = ["Row", "main"]
 
 GROUP = 32
-WEIGHTS = ("w4", "w3", "w2", "w1", "ternary")
+GEMMS = {"w4": tuple(ACTIVATIONS)} | {w: ("int8", "fp16") for w in ("w3", "w2", "w1", "ternary")}
+"""Formats of weights, and the activations that each is multiplied by: all of them by W4."""
+
+COUNT = sum(map(len, GEMMS.values()))
 
 Weights = AffineWeights | TernaryWeights
 
@@ -77,10 +82,10 @@ def main(model: Path | None = None, waves: bool = False, out: Path = Path("build
     rows: list[Row] = []
     columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("compiling the core", total=len(layers) * len(WEIGHTS) * 2)
+        task = progress.add_task("compiling the core", total=len(layers) * COUNT)
         with core_model(config) as core:
             for layer in layers:
-                for weights in WEIGHTS:
+                for weights in GEMMS:
                     progress.update(task, description=f"{layer.name} {weights}")
                     for row in _layer_rows(core, layer, weights, config):
                         rows.append(row)
@@ -88,7 +93,7 @@ def main(model: Path | None = None, waves: bool = False, out: Path = Path("build
     console.print(_table(rows, config))
     different = [row for row in rows if row.difference is not None]
     elements = sum(layer.activations.shape[0] * layer.weights.shape[0] for layer in layers)
-    elements *= len(WEIGHTS) * 2
+    elements *= COUNT
     cycles = sum(row.cycles for row in rows)
     if different:
         _report(console, different[0], config, out)
@@ -112,18 +117,15 @@ def _quantised(weights: NDArray[np.float32], name: str) -> Weights:
 def _layer_rows(
     core: NativeModel, layer: workload.Layer, name: str, config: TensorCoreConfig
 ) -> Iterator[Row]:
-    """The layer with weights in format `name`, for INT8 and for FP16 activations."""
+    """The layer with weights in format `name`, by activations of every format of `GEMMS`."""
     weights = _quantised(layer.weights, name)
     packed = pack(weights, config)
-    integers, row_scales = quantise.int8_rows(layer.activations)
     reference = layer.activations.astype(np.float64) @ layer.weights.T.astype(np.float64)
-    for fmt, activations, scale in (
-        ("int8", integers, row_scales.astype(np.float64)[:, None]),
-        ("fp16", layer.activations, 1.0),
-    ):
+    for fmt in GEMMS[name]:
+        activations, scales = quantise.activation_rows(layer.activations, ACTIVATIONS[fmt])
         begin = time.perf_counter()
-        expected = golden.core(activations, weights, config)
-        result = driver.run(core, activations, packed, config)
+        expected = golden.core(activations, weights, config, activation_type=fmt)
+        result = driver.run(core, activations, packed, config, activation_type=fmt)
         same = activations.astype(np.float64) @ weights.real().T
         yield Row(
             layer=layer.name,
@@ -133,7 +135,7 @@ def _layer_rows(
             cycles=result.cycles,
             steps=result.steps,
             core_error=_relative(result.out - same, same),
-            error=_relative(result.out * scale - reference, reference),
+            error=_relative(result.out * scales.astype(np.float64)[:, None] - reference, reference),
             seconds=time.perf_counter() - begin,
             difference=_difference(expected, result.out, activations, weights, config),
         )
@@ -217,7 +219,8 @@ def _report(console: Console, row: Row, config: TensorCoreConfig, out: Path) -> 
         f"  golden {found.golden!s} (0x{golden_bits:08x}), rtl {found.rtl!s} (0x{rtl_bits:08x})\n"
         f"  activations {inputs}, ...\n  weights {real}, ...\n"
         f"  again: lutcore gemm --preset {config.name} --activations {out}/activations.npy "
-        f"--weights {out}/weights.npz --backend rtl --out {out}/rtl.npz",
+        f"--activation-type {row.activations} --weights {out}/weights.npz --backend rtl "
+        f"--out {out}/rtl.npz",
         soft_wrap=True,
     )
 
@@ -226,11 +229,12 @@ def _waves(row: Row | None, layer: workload.Layer, config: TensorCoreConfig, out
     """A waveform of the tile that differs, or of the first tile of the first layer."""
     if row is not None and row.difference is not None:
         activations, weights = row.difference.activations, row.difference.weights
+        activation_type = row.activations
     else:
-        activations = layer.activations[: config.m]
-        weights = _columns(_quantised(layer.weights, WEIGHTS[0]), slice(0, config.n))
+        activations, activation_type = layer.activations[: config.m], "fp16"
+        weights = _columns(_quantised(layer.weights, next(iter(GEMMS))), slice(0, config.n))
     path = out / "tile.vcd"
     with writing(path):
         out.mkdir(parents=True, exist_ok=True)
-    driver.gemm(activations, weights, config, waves=path)
+    driver.gemm(activations, weights, config, activation_type=activation_type, waves=path)
     return path

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lutcore import PRESETS, AffineWeights, TensorCoreConfig, TernaryWeights, pack
 from lutcore.errors import LutCoreError
+from lutcore.weights import raw_factor
 
 from .bench import stimulus
 from .driver import jobs, run
@@ -33,24 +34,31 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
         ),
         TensorCoreConfig(
             name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
-            activations=("int8",), rescale_columns=2,
+            activations=("int8", "int4"), outputs=("int32", "fp16"), rescale_columns=2,
         ),
         TensorCoreConfig(
             name="floats", m=1, n=6, lookup_group=5, block=20, table_bits=4, guard_bits=0,
-            weight_bits=3, zero_bits=5, activations=("fp16",), rescale_columns=2,
+            weight_bits=3, zero_bits=5, activations=("e5m2", "fp16", "bf16"),
+            scales=("bf16", "e8m0", "fp16", "fp32"), outputs=("bf16",), rescale_columns=2,
         ),
         TensorCoreConfig(
             name="precise", m=1, n=2, lookup_group=6, block=12, table_bits=16, guard_bits=8,
-            weight_bits=4, zero_bits=8, activations=("fp16", "int8"),
+            weight_bits=4, zero_bits=8, activations=("fp16", "int8", "int16", "e4m3"),
+        ),
+        TensorCoreConfig(
+            name="trits", m=2, n=3, table_digits=3, lookup_group=2, groups_per_step=3, block=18,
+            table_bits=9, weight_bits=2, activations=("int8", "bf16", "int16"),
+            scales=("e4m3", "fp32"), outputs=("int32", "fp32", "fp16"), rescale_columns=3,
         ),
     )
 }  # fmt: skip
 """The presets, and the edges of the parameters in small cores.
 
 narrow    one lane, one plane, one step: every width at its smallest
-integers  no float format; all columns rescaled at once
-floats    no integer format; the coarsest tables without guard bits
-precise   the finest tables, the largest lookup group, formats in the other order
+integers  exact formats alone; all columns rescaled at once
+floats    no integer format; the coarsest tables without guard bits; results of 16 bits
+precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
+trits     tables of ternary digits, scales of E4M3
 """
 
 STREAMS = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")
@@ -83,23 +91,25 @@ class Soak:
 
     def _operands(
         self, rng: np.random.Generator
-    ) -> tuple[NDArray[Any], AffineWeights | TernaryWeights, str]:
+    ) -> tuple[NDArray[Any], str, AffineWeights | TernaryWeights, str]:
+        """Activations, their format, weights, and the format of the output."""
         config = self.config
         m = int(rng.integers(1, 3 * config.m + 2))
         n = int(rng.integers(1, 2 * config.n + 2))
         k = int(rng.integers(1, 3 * config.block + 2))
         fmt = config.formats[rng.integers(len(config.formats))]
-        output = "int32" if fmt.name == "int8" and rng.random() < 0.4 else "fp32"
+        outputs = [name for name in config.outputs if name != "int32" or config.exact(fmt)]
+        output = str(rng.choice(outputs))
         values = stimulus.activations(rng, fmt, m, k)
-        return values, stimulus.weights(rng, n, k, config), output
+        return values, fmt.name, stimulus.weights(rng, n, k, config, output == "int32"), output
 
     def _stalls(self, rng: np.random.Generator) -> dict[str, int]:
         return {name: int(rng.choice([0, 0, 64, 160, 235])) for name in STREAMS}
 
     def _interrupt(self, rng: np.random.Generator) -> None:
         """Leaves the core in the middle of a GEMM."""
-        activations, weights, output = self._operands(rng)
-        job = next(jobs(activations, pack(weights, self.config), self.config, output))
+        activations, name, weights, output = self._operands(rng)
+        job = next(jobs(activations, pack(weights, self.config), self.config, output, name))
         limit = int(rng.integers(1, LONGEST_RESET))
         try:
             self.model.run(
@@ -114,26 +124,35 @@ class Soak:
                 raise
 
     def _compare(self, rng: np.random.Generator, seed: int) -> int:
-        activations, weights, output = self._operands(rng)
-        want = core(activations, weights, self.config, output)
+        activations, name, weights, output = self._operands(rng)
+        want = core(activations, weights, self.config, output, name)
         result = run(
             self.model,
             activations,
             pack(weights, self.config),
             self.config,
             output,
+            name,
             stalls=self._stalls(rng),
             seed=int(rng.integers(1 << 32)),
         )
-        different = np.argwhere(result.out.view(np.uint32) != want.view(np.uint32))
+        got = result.out
+        if output == "int32":
+            got = got * np.int32(raw_factor(weights, self.config))
+        different = np.argwhere(_bits(got) != _bits(want))
         if len(different):
             row, column = (int(i) for i in different[0])
             raise Mismatch(
-                _report(row, column, len(different), activations, weights, want, result.out)
+                _report(row, column, len(different), activations, weights, want, got)
+                + f"\n{name} activations, output {output}"
                 + f"\nreproduce: python -m lutverif.soak --only {self.config.name} "
                 f"--seed {seed} --count 1"
             )
         return want.size
+
+
+def _bits(values: NDArray[Any]) -> NDArray[Any]:
+    return values.view(f"u{values.itemsize}")
 
 
 def _report(
@@ -147,17 +166,19 @@ def _report(
 ) -> str:
     affine = isinstance(weights, AffineWeights)
     codes = weights.codes if affine else weights.ternary
+    offsets = weights.offsets if affine else None
     where = (row, column)
     kind = f"{weights.bits} bits" if affine else "ternary"
     return "\n".join(
         [
-            f"output[{row}, {column}] is {got[where]} ({got.view(np.uint32)[where]:#010x}), golden "
-            f"{want[where]} ({want.view(np.uint32)[where]:#010x}); {count} of {want.size} differ",
+            f"output[{row}, {column}] is {got[where]} ({_bits(got)[where]:#x}), golden "
+            f"{want[where]} ({_bits(want)[where]:#x}); {count} of {want.size} differ",
             f"{activations.dtype} {activations.shape} by {codes.shape}, {kind}, "
             f"group {weights.group}, output {want.dtype}",
             f"activations: {activations[row].tolist()}",
             f"weights: {codes[column].tolist()}",
             f"scales: {weights.scales[column].tolist()}",
+            f"offsets: {None if offsets is None else offsets[column].tolist()}",
             f"z': {weights.doubled_zeros[column].tolist()}",
         ]
     )

@@ -7,56 +7,62 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.triggers import Timer
+from numpy.typing import NDArray
 
-from lutcore.formats import FP16, INT8, FloatFormat
+from lutcore.formats import FloatFormat, IntegerFormat
+from lutcore.numbers import encode
 from lutverif import golden
 
 from . import stimulus
 from .runner import configuration
 
-FORMATS = {1: INT8, 2: FP16}  # by bytes
 
-
-async def _check(dut: Any, rows: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+async def _check(
+    dut: Any,
+    rows: NDArray[Any],
+    fmt: FloatFormat | IntegerFormat,
+    rng: np.random.Generator,
+) -> None:
     config = configuration()
-    fmt = FORMATS[rows.dtype.itemsize]
     want = golden.precompute(rows, fmt, config)
-    codes = rows.view(np.uint16 if fmt.bits == 16 else np.uint8)
+    codes = encode(rows, fmt).astype(np.int64)
+    codes |= rng.integers(1 << 16, size=codes.shape) << fmt.bits
+    codes &= (1 << config.activation_bits) - 1
     mask = (1 << config.aligned_bits) - 1
+    # A significand of field 1 counts in units of q, or less where it is padded. It is shifted right
+    # from `guard` bits up, or from as many more as make all bits of an entry reachable.
+    width = config.significand_bits
+    unit = fmt.unit_exponent - (width - fmt.significand_bits)
+    headroom = config.guard + max(0, config.table_bits - 1 - width)
     dut.format.value = config.activations.index(fmt.name)
     for row in range(len(rows)):
         nonfinite = bool(want.nonfinite[row])
-        if isinstance(fmt, FloatFormat) and not nonfinite:
-            field = int(want.exponent[row]) - config.step_offset(fmt)
-        else:
-            field = int(rng.integers(1 << len(dut.field)))
-        dut.field.value = field
+        shift = int(want.exponent[row]) - config.guard - unit + headroom
+        dut.shift.value = int(rng.integers(1 << len(dut.shift))) if nonfinite else shift
         dut.nonfinite.value = int(nonfinite)
         for code, aligned in zip(codes[row].tolist(), want.aligned[row].tolist(), strict=False):
-            noise = int(rng.integers(1 << 16)) << fmt.bits
-            dut.value.value = (code | noise) & ((1 << config.activation_bits) - 1)
+            dut.value.value = code
             await Timer(1, "ns")
             got = int(dut.aligned.value)
             assert got == aligned & mask, (
-                f"{fmt.name} {code:#x}, field {field}: {got:#x}, not {aligned & mask:#x}"
+                f"{fmt.name} {code:#x}, shift {shift}: {got:#x}, not {aligned & mask:#x}"
             )
 
 
 @cocotb.test()
 async def every_code(dut: Any) -> None:
-    """Every code of every format, with others of about its size."""
+    """Every finite code of every format, with others of about its size."""
     config = configuration()
     rng = np.random.default_rng(1)
     for fmt in config.formats:
         if isinstance(fmt, FloatFormat):
-            magnitudes = np.arange(fmt.special_field << fmt.fraction_bits, dtype=np.uint16)
-            signs = rng.integers(2, size=magnitudes.shape).astype(np.uint16) << (fmt.bits - 1)
-            codes = (magnitudes | signs).view(np.float16)
+            codes = np.arange(stimulus.largest_code(fmt) + 1)
+            codes |= rng.integers(2, size=codes.shape) << (fmt.bits - 1)
         else:
-            codes = np.arange(1 << fmt.bits, dtype=np.uint8).view(np.int8)
+            codes = np.arange(1 << fmt.bits)
         length = 4 * config.lookup_group
         rows = np.resize(codes, (-(-len(codes) // length), length))
-        await _check(dut, rows, rng)
+        await _check(dut, stimulus.values(rows, fmt), fmt, rng)
 
 
 @cocotb.test()
@@ -65,4 +71,5 @@ async def any_block(dut: Any) -> None:
     config = configuration()
     rng = np.random.default_rng(2)
     for fmt in config.formats:
-        await _check(dut, stimulus.activations(rng, fmt, 600, config.k), rng)
+        rows = stimulus.activations(rng, fmt, 600, config.k)
+        await _check(dut, rows, fmt, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cocotb
@@ -9,7 +10,8 @@ import numpy as np
 
 from lutcore import TensorCoreConfig
 from lutcore.core import TensorCore
-from lutcore.formats import IntegerFormat
+from lutcore.formats import SCALES
+from lutcore.layout import OFFSET_ZERO
 from lutverif import golden
 
 from . import stimulus
@@ -28,20 +30,25 @@ def _beats(
     beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
     acc: Any = None
     for item in items:
-        raw = item.kind.raw
+        raw = item.kind.output == "int32"
         psum, total = payloads.looked_up(item)
         _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, config)
-        scale = stimulus.scales(rng, (config.n,))
-        zero = stimulus.zeros(rng, (config.n,), config)
         if item.kind.first:
             acc = np.zeros((config.m, config.n), np.int32 if raw else np.float32)
-        acc = golden.rescale(acc, psum, total, exponent, nonfinite, scale, zero, raw)
+        for turn in range(1 + item.offset):
+            scale = stimulus.scales(rng, (config.n,), SCALES[item.scale])
+            zero = stimulus.zeros(rng, (config.n,), config)
+            if turn:
+                zero[...] = OFFSET_ZERO
+            output = item.kind.output if raw or (item.kind.last and turn == item.offset) else None
+            operand = None if turn else psum
+            acc = golden.rescale(acc, operand, total, exponent, nonfinite, scale, zero, output)
+            beats["i_scales"] += payloads.scales(scale, zero, item.scale, rng)
         beats["i_passes"].append(payloads.descriptor(item))
         beats["i_activations"] += payloads.activations(item, rng)
         beats["i_weights"] += payloads.weights(item)
-        beats["i_scales"] += payloads.scales(scale, zero)
         if item.kind.last:
-            beats["o_outputs"] += payloads.outputs(acc)
+            beats["o_outputs"] += payloads.outputs(acc, item.kind.output)
     return beats
 
 
@@ -49,44 +56,44 @@ def _beats(
 async def random_passes(dut: Any) -> None:
     """Formats, planes, weighting and lengths change from pass to pass; stalls; resets."""
     config, rng = configuration(), np.random.default_rng(13)
-    integers = any(isinstance(fmt, IntegerFormat) for fmt in config.formats)
     bench = Bench(dut, INPUTS, OUTPUTS)
 
     def traffic() -> dict[str, list[int]]:
-        items: list[Pass] = []
-        for _ in range(3):
-            count, raw = int(rng.integers(1, 4)), bool(integers and rng.random() < 0.3)
-            kinds = [Kind(i == 0, i == count - 1, raw) for i in range(count)]
-            items += [stimulus.random_pass(rng, config, kind) for kind in kinds]
-        return _beats(items, config, rng)
+        kinds = [
+            kind for _ in range(3) for kind in stimulus.kinds(rng, config, int(rng.integers(1, 4)))
+        ]
+        return _beats(stimulus.random_passes(rng, config, kinds), config, rng)
 
     await bench.exercise(traffic, 48 if config.lanes <= 8 else 12)
 
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """Lanes start `fill` cycles after the activations; max(p s, N/R) cycles a pass, no gaps."""
+    """Lanes start `fill` cycles after the activations; max(p s, N/R, 3) cycles a pass, no gaps,
+    whether activations are sent or kept."""
     config, rng = configuration(), np.random.default_rng(14)
     bench = Bench(dut, INPUTS, OUTPUTS)
     columns = max(config.n // config.rescale_columns, 3)
     full = config.block // config.k
     for planes, steps in ((1, full), (config.weight_bits, full), (1, 1), (2, max(1, full // 2))):
-        await bench.reset()
-        fmt = config.formats[0]
-        item = Pass(
-            fmt,
-            stimulus.activations(rng, fmt, config.m, steps * config.k),
-            np.zeros((planes, config.n, steps * config.groups_per_step), np.uint8),
-            False,
-            Kind(),
-        )
-        count = 8
-        bench.send(_beats([item] * count, config, rng))
-        await bench.finish()
-        lanes = bench.inputs["i_weights"].moves
-        assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == TensorCore.fill
-        outputs = bench.outputs["o_outputs"].moves
-        beats = config.n // config.rescale_columns
-        period = max(planes * steps, columns)
-        starts = outputs[::beats]
-        assert np.diff(starts).tolist() == [period] * (count - 1), (planes, steps, starts)
+        for keep in (False, True):
+            await bench.reset()
+            fmt = config.formats[0]
+            item = Pass(
+                fmt,
+                stimulus.activations(rng, fmt, config.m, steps * config.k),
+                np.ones((planes, config.n, steps * config.k), np.int8),
+                False,
+                Kind(output=config.outputs[0]),
+                scale=config.scales[0],
+            )
+            count = 8
+            bench.send(_beats([item, *[replace(item, keep=keep)] * (count - 1)], config, rng))
+            await bench.finish()
+            lanes = bench.inputs["i_weights"].moves
+            assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == TensorCore.fill
+            outputs = bench.outputs["o_outputs"].moves
+            beats = config.n // config.rescale_columns
+            period = max(planes * steps, columns)
+            starts = outputs[::beats]
+            assert np.diff(starts).tolist() == [period] * (count - 1), (planes, steps, starts)

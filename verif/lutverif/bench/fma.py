@@ -1,8 +1,12 @@
-"""Bench of `Fma`, the only rounder, against `golden.fma`: every corner, with random operands."""
+"""Bench of `Fma`, the only rounder, against `golden.fma`: every corner, with random operands.
+
+Sums that would round differently by way of FP32 are compared with exact rationals.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import cocotb
@@ -11,33 +15,52 @@ from cocotb.triggers import Timer
 from numpy.typing import NDArray
 
 from lutcore import TensorCoreConfig
-from lutcore.formats import FP32, FloatFormat, IntegerFormat
+from lutcore.formats import FP32, OUTPUTS, SCALES, FloatFormat, PowerFormat
+from lutcore.numbers import decode, encode, rounded
 from lutverif import golden
 
+from .payloads import join
 from .runner import configuration
+from .stimulus import largest_code
 
 ADDEND_DELAY, RESULT_DELAY = 2, 3  # enabled cycles after a difference
-INFINITY, NAN = FP32.special_field << FP32.fraction_bits, FP32.quiet_nan
+INFINITY, NAN = FP32.infinity, FP32.quiet_nan
 
 
 class Operands(NamedTuple):
-    """Arrays of one length: difference, exponent; scale and acc as FP32 codes; flags."""
+    """Arrays of one length: difference; scale, a number; exponent; acc as FP32 code; flag."""
 
     difference: NDArray[np.int64]
-    scale: NDArray[np.uint32]
+    scale: NDArray[np.float32]
     exponent: NDArray[np.int64]
     acc: NDArray[np.uint32]
     nonfinite: NDArray[np.bool_]
-    raw: NDArray[np.bool_]
 
 
-def _expected(o: Operands) -> NDArray[np.uint32]:
+def _expected(o: Operands, output: str | None) -> NDArray[np.int64]:
     """Codes of the results, as `golden.rescale` uses `golden.fma`."""
-    scaled = golden.fma(
-        o.acc.view(np.float32), o.difference, o.scale.view(np.float32), o.exponent
-    ).view(np.uint32)
-    scaled = np.where(o.nonfinite, np.uint32(NAN), scaled)
-    return np.where(o.raw, (o.acc + o.difference).astype(np.uint32), scaled)
+    if output == "int32":
+        return (o.acc + o.difference) & 0xFFFFFFFF
+    fmt = OUTPUTS[output or "fp32"]
+    assert isinstance(fmt, FloatFormat)
+    result = golden.fma(o.acc.view(np.float32), o.difference, o.scale, o.exponent, fmt)
+    return np.where(o.nonfinite, fmt.quiet_nan, encode(result, fmt)).astype(np.int64)
+
+
+def _exact(o: Operands, fmt: FloatFormat) -> NDArray[np.int64]:
+    """Codes of the results of finite operands, by rationals."""
+    codes: list[int] = []
+    for difference, scale, exponent, acc in zip(
+        o.difference.tolist(), o.scale.tolist(), o.exponent.tolist(),
+        o.acc.view(np.float32).tolist(), strict=True,
+    ):  # fmt: skip
+        total = Fraction(acc) + difference * Fraction(scale) * Fraction(2) ** (exponent - 1)
+        quotient = abs(total) / Fraction(2) ** fmt.unit_exponent
+        unit = max(0, int(quotient).bit_length() - fmt.significand_bits)
+        code = (unit << fmt.fraction_bits) + round(quotient / (1 << unit))
+        code = min(code, fmt.infinity)
+        codes.append(code | (total < 0 and code > 0) << (fmt.bits - 1))
+    return np.array(codes)
 
 
 class _Corners:
@@ -46,14 +69,11 @@ class _Corners:
     def __init__(self, config: TensorCoreConfig, size: int) -> None:
         self.rng = np.random.default_rng(15)
         self.size = size
+        self.config = config
         self.limit = (1 << (config.difference_bits - 1)) - 1
-        floats = [fmt for fmt in config.formats if isinstance(fmt, FloatFormat)]
-        self.integers = any(isinstance(fmt, IntegerFormat) for fmt in config.formats)
-        self.exponents = np.array([0])
-        if floats:
-            first = config.step_offset(floats[0]) + 1
-            largest = floats[0].special_field + config.group_bits
-            self.exponents = np.arange(first, config.step_offset(floats[0]) + largest)
+        bounds = [bound for fmt in config.formats for bound in config.exponent_range(fmt)]
+        self.exponents = np.arange(min(bounds), max(bounds) + 1)
+        self.scale = config.scale_formats[0]
 
     def _codes(self, low: int, high: int) -> NDArray[np.uint32]:
         """FP32 codes of either sign with exponent fields low to high, some fractions sparse."""
@@ -73,12 +93,21 @@ class _Corners:
         values = np.minimum(np.where(self.rng.random(self.size) < 0.4, near, dense), self.limit)
         return np.where(self.rng.random(self.size) < 0.5, values, -values)
 
-    def batch(self, scale: tuple[int, int] = (1, 254), acc: tuple[int, int] = (0, 254)) -> Operands:
+    def _scales(self, low: int, high: int) -> NDArray[np.float32]:
+        """Numbers of the scale format as near to FP32's exponent fields low to high as it has."""
+        values = self._codes(low, high).view(np.float32).astype(np.float64)
+        if isinstance(self.scale, PowerFormat):
+            exponent = np.clip(np.frexp(values)[1] - 1, -self.scale.bias, self.scale.bias)
+            return np.ldexp(1.0, exponent).astype(np.float32)
+        top = decode(np.array(largest_code(self.scale)), self.scale)
+        return rounded(np.clip(values, -top, top), self.scale).astype(np.float32)
+
+    def batch(self, scale: tuple[int, int] = (0, 254), acc: tuple[int, int] = (0, 254)) -> Operands:
         """Random operands with exponent fields of scale and acc in the given ranges."""
         none = np.zeros(self.size, np.bool_)
         exponent = self.rng.choice(self.exponents, self.size)
         return Operands(
-            self._differences(), self._codes(*scale), exponent, self._codes(*acc), none, none
+            self._differences(), self._scales(*scale), exponent, self._codes(*acc), none
         )
 
     def __iter__(self) -> Iterator[tuple[str, Operands]]:
@@ -93,10 +122,16 @@ class _Corners:
         yield "zero addend, any scale", self.batch()._replace(acc=zero)
         yield "negative zero addend", base._replace(acc=zero | np.uint32(1 << 31))
         nothing = np.where(self.rng.random(self.size) < 0.5, 0, base.difference)
-        flushed = np.where(nothing == 0, base.scale, base.scale & np.uint32(1 << 31))
-        yield "zero product", self.batch()._replace(difference=nothing, scale=flushed)
+        zeroed = np.where(nothing == 0, base.scale, np.float32(0))
+        if not isinstance(self.scale, PowerFormat):
+            yield "zero product", self.batch()._replace(difference=nothing, scale=zeroed)
+        yield "subnormal scales", self.batch((0, 0))
+        yield "subnormal scales beside the addend", self.batch((0, 0), (0, 60))
+        yield "small differences", self._small()
         yield "subnormal results", self.batch((1, 20), (0, 2))
         yield "overflow", self.batch((225, 254), (240, 254))
+        yield "FP16 subnormals", self.batch((60, 120), (86, 116))
+        yield "FP16 overflow", self.batch((100, 140), (140, 145))
         extreme = self.rng.choice([-self.limit, self.limit], self.size)
         yield "largest differences", self.batch((90, 160), (90, 200))._replace(difference=extreme)
         yield "cancellation", self._cancelling(base)
@@ -105,26 +140,46 @@ class _Corners:
         special = np.array([INFINITY, INFINITY | 1 << 31, NAN, NAN | 1, INFINITY | 1], np.uint32)
         chosen = self.rng.choice(special, self.size)
         yield "infinite and NaN addends", self.batch()._replace(acc=chosen)
+        nan = np.full(self.size, np.nan, np.float32)
+        spoilt = np.where(self.rng.random(self.size) < 0.5, nan, base.scale)
+        yield "special scales", base._replace(scale=spoilt)
+        yield "special scales on specials", base._replace(scale=spoilt, acc=chosen)
         if len(self.exponents) > 1:
             flags = self.rng.random(self.size) < 0.5
             yield "nonfinite rows", base._replace(nonfinite=flags)
             yield "nonfinite rows on specials", base._replace(nonfinite=flags, acc=chosen)
-        if self.integers:
-            any_bits = self.rng.integers(1 << 32, size=self.size, dtype=np.uint32)
-            raw = self.rng.random(self.size) < 0.7
-            yield (
-                "raw",
-                self.batch()._replace(
-                    acc=np.where(raw, any_bits, base.acc), raw=raw, exponent=base.exponent * 0
-                ),
-            )
+
+    def raw(self) -> Operands:
+        """Operands of integer sums."""
+        any_bits = self.rng.integers(1 << 32, size=self.size, dtype=np.uint32)
+        return self.batch()._replace(acc=any_bits, exponent=np.zeros(self.size, np.int64))
+
+    def traps(self, fmt: FloatFormat) -> Operands:
+        """The addend is a tie of `fmt`, and the product too small for FP32 to see."""
+        base = self.batch((1, 60))
+        last = FP32.fraction_bits - fmt.fraction_bits
+        field = self.rng.integers(FP32.bias - fmt.bias + 1, FP32.bias + 12, self.size)
+        fraction = self.rng.integers(1 << fmt.fraction_bits, size=self.size) << last
+        acc = field << FP32.fraction_bits | fraction | 1 << (last - 1)
+        acc |= self.rng.integers(2, size=self.size) << 31
+        return base._replace(acc=acc.astype(np.uint32))
+
+    def _small(self) -> Operands:
+        """Products of few digits far above the addend, whose digits all count."""
+        base = self.batch((100, 150))
+        difference = self.rng.choice([-3, -2, -1, 1, 2, 3], self.size)
+        _, top = np.frexp(base.scale.astype(np.float64))
+        field = top + base.exponent + FP32.bias - self.rng.integers(0, 32, self.size)
+        acc = base.acc & np.uint32(0x807FFFFF)
+        acc |= np.clip(field, 0, 254).astype(np.uint32) << np.uint32(23)
+        return base._replace(difference=difference, acc=acc)
 
     def _cancelling(self, base: Operands) -> Operands:
         """The addend is the rounded product negated, or some units in the last place from it."""
-        product = _expected(base._replace(acc=np.zeros(self.size, np.uint32)))
+        product = _expected(base._replace(acc=np.zeros(self.size, np.uint32)), None)
         steps = self.rng.integers(-2, 3, self.size)
         moved = np.clip((product & 0x7FFFFFFF) + steps, 0, INFINITY - 1)
-        sign = (~product & np.uint32(1 << 31)).astype(np.int64)
+        sign = ~product & 1 << 31
         return base._replace(acc=(moved | sign).astype(np.uint32))
 
     def _ties(self) -> Operands:
@@ -135,35 +190,55 @@ class _Corners:
         spread = 1 << self.rng.integers(2, max(3, self.limit.bit_length() - 5), self.size)
         beside_only = np.where(beside == 0, 1, spread)
         # A power-of-two scale: the product's lowest bit has exponent field + exponent - 128.
-        scale_field = base.scale >> np.uint32(23) & np.uint32(0xFF)
+        scale = np.ldexp(np.copysign(1.0, base.scale), np.frexp(base.scale)[1] - 1)
+        scale_field = base.scale.view(np.uint32) >> np.uint32(23) & np.uint32(0xFF)
         half_unit = scale_field.astype(np.int64) + base.exponent + np.int64(23)
         shift = np.where(beside == 0, 0, np.log2(spread).astype(np.int64))
         field = np.clip(half_unit + shift, 1, 254).astype(np.uint32)
         acc = base.acc & np.uint32(0x807FFFFF) | field << np.uint32(23)
         return base._replace(
             difference=difference * beside_only + beside,
-            scale=base.scale & np.uint32(0xFF800000),
+            scale=scale.astype(np.float32),
             acc=acc,
         )
 
 
-async def _run(dut: Any, name: str, operands: Operands, stalls: float) -> None:
-    rng = np.random.default_rng(16)
-    want = _expected(operands).tolist()
+def _scale_codes(scale: NDArray[np.float32], config: TensorCoreConfig, bits: int) -> list[int]:
+    """Decoded scales, `bits` wide: sign, exponent, normalised significand, special."""
+    digits = max(fmt.significand_bits for fmt in config.scale_formats)
+    special = ~np.isfinite(scale)
+    fraction, exponent = np.frexp(np.where(special, 0, scale).astype(np.float64))
+    significand = np.abs(np.ldexp(fraction, digits)).astype(np.int64)
+    rows = zip(np.signbit(scale), exponent + FP32.bias - 1, significand, special, strict=True)
+    return [
+        join((sign, 1), (field, bits - digits - 2), (number, digits), (nan, 1))
+        for sign, field, number, nan in rows
+    ]
+
+
+async def _run(
+    dut: Any, name: str, o: Operands, output: str | None, want: list[int], stalls: float = 0.0
+) -> None:
+    """`output` None: an accumulation in FP32, while `output` is anything but int32."""
+    config, rng = configuration(), np.random.default_rng(16)
     count = len(want)
-    mask = (1 << len(dut.difference)) - 1
+    floats = [i for i, other in enumerate(config.outputs) if other != "int32"]
+    scales = _scale_codes(o.scale, config, len(dut.scale))
     exponent_mask = (1 << len(dut.exponent)) - 1
-    rows = list(zip(*(field.tolist() for field in operands), strict=True))
+    mask = (1 << len(dut.difference)) - 1
+    rows = list(zip(*(field.tolist() for field in o), strict=True))
     cycle = 0
     while cycle < count + RESULT_DELAY:
         enabled = rng.random() >= stalls
         dut.enable.value = int(enabled)
         if cycle < count:
-            difference, scale, exponent, _, nonfinite, raw = rows[cycle]
+            difference, _, exponent, _, nonfinite = rows[cycle]
             dut.difference.value = difference & mask
-            dut.scale.value = scale
+            dut.scale.value = scales[cycle]
             dut.exponent.value = exponent & exponent_mask
-            dut.nonfinite.value, dut.raw.value = int(nonfinite), int(raw)
+            dut.nonfinite.value = int(nonfinite)
+            index = config.outputs.index(output) if output else int(rng.choice(floats))
+            dut.output.value, dut.last.value = index, int(output is not None)
         if 0 <= cycle - ADDEND_DELAY < count:
             dut.addend.value = rows[cycle - ADDEND_DELAY][3]
         await Timer(5, "ns")
@@ -171,26 +246,65 @@ async def _run(dut: Any, name: str, operands: Operands, stalls: float) -> None:
             index = cycle - RESULT_DELAY
             got = int(dut.result.value)
             if got != want[index]:
-                fields = zip(Operands._fields, rows[index], strict=True)
-                shown = ", ".join(f"{key} {value:#x}" for key, value in fields)
-                raise AssertionError(f"{name}: {got:#010x}, not {want[index]:#010x}, of {shown}")
+                shown = dict(zip(Operands._fields, rows[index], strict=True))
+                raise AssertionError(
+                    f"{name}, {output}: {got:#010x}, not {want[index]:#010x}, of {shown}"
+                )
         dut.clk.value = 1
         await Timer(5, "ns")
         dut.clk.value = 0
         cycle += enabled
 
 
+def _outputs(config: TensorCoreConfig) -> list[str | None]:
+    """Formats of results, None for that of an accumulation."""
+    return [None, *(name for name in config.outputs if name != "int32")]
+
+
 @cocotb.test()
 async def corners(dut: Any) -> None:
-    """Every named corner, one set of operands a cycle."""
+    """Every named corner in every format of scales and results, one set of operands a cycle."""
     dut.rst.value = 0
-    for name, operands in _Corners(configuration(), 700):
-        await _run(dut, name, operands, 0.0)
+    config = configuration()
+    corners = _Corners(config, 200 if len(config.scales) > 1 else 500)
+    for scale in config.scales:
+        corners.scale = SCALES[scale]
+        for output in _outputs(config):
+            for name, operands in corners:
+                want = _expected(operands, output).tolist()
+                await _run(dut, f"{name}, scales {scale}", operands, output, want)
+
+
+@cocotb.test()
+async def integer_sums(dut: Any) -> None:
+    """INT32 results ignore scales."""
+    config = configuration()
+    dut.rst.value = 0
+    if config.raw:
+        operands = _Corners(config, 700).raw()
+        await _run(dut, "raw", operands, "int32", _expected(operands, "int32").tolist())
+
+
+@cocotb.test()
+async def rounded_once(dut: Any) -> None:
+    """Sums beside a tie of the output format, which FP32 would make a tie."""
+    config = configuration()
+    dut.rst.value = 0
+    corners = _Corners(config, 500)
+    for output in _outputs(config)[1:]:
+        fmt = OUTPUTS[output or ""]
+        assert isinstance(fmt, FloatFormat)
+        if fmt is not FP32:
+            operands = corners.traps(fmt)
+            want = _exact(operands, fmt)
+            first = _expected(operands, None).astype(np.uint32).view(np.float32)
+            assert (want != encode(rounded(first, fmt), fmt)).any(), "no trap"
+            await _run(dut, "trap", operands, output, want.tolist())
 
 
 @cocotb.test()
 async def stalled(dut: Any) -> None:
     """Stages hold while `enable` is 0."""
     dut.rst.value = 0
-    corners = _Corners(configuration(), 300)
-    await _run(dut, "stalled", corners.batch((110, 140), (90, 170)), 0.5)
+    operands = _Corners(configuration(), 300).batch((110, 140), (90, 170))
+    await _run(dut, "stalled", operands, None, _expected(operands, None).tolist(), 0.5)

@@ -3,11 +3,11 @@
 Nothing here is taken from the RTL's layouts, so that a wrong layout shows. The inner streams:
 
     steps    m rows of k aligned activations, control, scaling
-    tables   m rows of G tables of 2^(g-1) entries, control, scaling
+    tables   m rows of G tables, control, scaling
     psums    n columns of m psums, m activation sums, scaling
 
 control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite` and
-the `first`, `last`, `raw` of the pass.
+the `offset`, `scale`, `first`, `last`, `output` of the pass.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore import TensorCoreConfig
-from lutcore.formats import FloatFormat, IntegerFormat
+from lutcore.formats import OUTPUTS, SCALES, FloatFormat, IntegerFormat
+from lutcore.layout import lookup_codes
+from lutcore.numbers import encode
 from lutverif import golden
 
 __all__ = ["Kind", "Pass", "Payloads", "join"]
@@ -38,32 +40,39 @@ def join(*fields: Field) -> int:
     return word
 
 
+def _index(names: tuple[str, ...], name: str) -> Field:
+    """The place of a format among those of its kind."""
+    return names.index(name), max(1, (len(names) - 1).bit_length())
+
+
 @dataclass(frozen=True)
 class Kind:
-    """Flags of a pass that `rescale` obeys."""
+    """What a pass is to its output: the first of its passes, the last, in which format it ends."""
 
     first: bool = True
     last: bool = True
-    raw: bool = False
-
-    @property
-    def fields(self) -> list[Field]:
-        """The flags as fields of a payload."""
-        return [(self.first, 1), (self.last, 1), (self.raw, 1)]
+    output: str = "fp32"
 
 
 @dataclass(frozen=True)
 class Pass:
     """A segment for one tile.
 
-    activations [m, L] of `fmt`; codes [planes, n, groups] folded, groups a multiple of G
+    activations  [m, L] values of `fmt`
+    digits       [planes, n, steps * k] int8, -1 or +1, or 0 where the core has ternary digits
+    keep         the activations are those of the pass before, and not sent again
+    offset       there are two rounds of scales
+    scale        format of the scales
     """
 
     fmt: FloatFormat | IntegerFormat
     activations: NDArray[Any]
-    codes: NDArray[np.uint8]
+    digits: NDArray[np.int8]
     equal: bool
     kind: Kind
+    keep: bool = False
+    offset: bool = False
+    scale: str = "fp32"
 
 
 class Payloads:
@@ -72,26 +81,40 @@ class Payloads:
     def __init__(self, config: TensorCoreConfig) -> None:
         self.config = config
 
+    def _shape(self, item: Pass) -> tuple[int, int]:
+        """Planes and steps of a pass."""
+        planes, _, length = item.digits.shape
+        return planes, length // self.config.k
+
     def descriptor(self, item: Pass) -> int:
         """`i_passes`."""
         c = self.config
-
-        def bits(count: int) -> int:
-            return max(1, (count - 1).bit_length())
-
-        planes, _, groups = item.codes.shape
+        planes, steps = self._shape(item)
         return join(
-            (c.activations.index(item.fmt.name), bits(len(c.activations))),
-            (planes - 1, bits(c.weight_bits)),
-            (groups // c.groups_per_step - 1, bits(c.block // c.k)),
+            _index(c.activations, item.fmt.name),
+            (planes - 1, max(1, (c.weight_bits - 1).bit_length())),
+            (steps - 1, max(1, (c.block // c.k - 1).bit_length())),
             (item.equal, 1),
-            *item.kind.fields,
+            (item.keep, 1),
+            *self.rescaling(item),
         )
+
+    def rescaling(self, item: Pass) -> list[Field]:
+        """What `rescale` does with a pass."""
+        return [
+            (item.offset, 1),
+            _index(self.config.scales, item.scale),
+            (item.kind.first, 1),
+            (item.kind.last, 1),
+            _index(self.config.outputs, item.kind.output),
+        ]
 
     def activations(self, item: Pass, rng: np.random.Generator) -> list[int]:
         """`i_activations`, one word a step. Bits that a narrow format ignores are random."""
         c = self.config
-        codes = item.activations.view(np.uint16 if item.fmt.bits == 16 else np.uint8).astype(int)
+        if item.keep:
+            return []
+        codes = encode(item.activations, item.fmt).astype(np.int64)
         codes = np.pad(codes, ((0, 0), (0, -codes.shape[1] % c.k)))
         codes |= rng.integers(1 << 16, size=codes.shape) << item.fmt.bits
         return [
@@ -102,9 +125,9 @@ class Payloads:
     def steps(self, item: Pass) -> list[int]:
         """What `precompute` makes of a pass: its steps, once for every plane."""
         c = self.config
-        aligned = golden.precompute(item.activations, item.fmt, c)
+        aligned = golden.precompute(item.activations, item.fmt, c).aligned
         return [
-            join((aligned.aligned[:, s * c.k : (s + 1) * c.k], c.aligned_bits), *rest)
+            join((aligned[:, s * c.k : (s + 1) * c.k], c.aligned_bits), *rest)
             for s, rest in self._replay(item)
         ]
 
@@ -120,8 +143,7 @@ class Payloads:
 
     def _replay(self, item: Pass) -> list[tuple[int, list[Field]]]:
         """(step, control and scaling) of every beat: planes outside, steps inside."""
-        planes, _, groups = item.codes.shape
-        steps = groups // self.config.groups_per_step
+        planes, steps = self._shape(item)
         scaling = self.scaling(item)
         return [
             (
@@ -139,49 +161,57 @@ class Payloads:
         ]
 
     def scaling(self, item: Pass) -> list[Field]:
-        """Exponents, nonfinite rows and kind of a pass."""
+        """Exponents and nonfinite rows of a pass, and what `rescale` does with it."""
         _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, self.config)
-        bits = self.config.exponent_bits
-        return [(exponent, bits), (nonfinite, 1), *item.kind.fields]
+        return [(exponent, self.config.exponent_bits), (nonfinite, 1), *self.rescaling(item)]
 
     def weights(self, item: Pass) -> list[int]:
-        """`i_weights`, one word per plane and step."""
+        """`i_weights`, one word per plane and step: the codes of every column."""
         c = self.config
-        planes, _, groups = item.codes.shape
-        size = c.groups_per_step
-        return [
-            join((item.codes[plane, :, start : start + size], c.lookup_group))
-            for plane in range(planes)
-            for start in range(0, groups, size)
-        ]
+        planes, steps = self._shape(item)
+        codes = lookup_codes(item.digits, c).reshape(planes, c.n, steps, -1)
+        bits = c.code_bits // codes.shape[-1]
+        return [join((codes[p, :, s], bits)) for p in range(planes) for s in range(steps)]
 
     def looked_up(self, item: Pass) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """psum [m, n] and activation sum [m] of a pass."""
         c = self.config
         entries = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
-        return golden.lookup(entries, item.codes, item.equal, c), golden.activation_sum(entries)
+        return golden.lookup(entries, item.digits, item.equal, c), golden.activation_sum(entries)
 
     def psums(self, psum: NDArray[np.int64], total: NDArray[np.int64], scaling: list[Field]) -> int:
         """One beat of psums [m, n] and sums [m]."""
         c = self.config
         return join((psum.T, c.psum_bits), (total, c.sum_bits), *scaling)
 
-    def scales(self, scale: NDArray[np.float32], zero: NDArray[np.int64]) -> list[int]:
-        """`i_scales`: the beats of one pass from scale and z' of its n columns."""
+    def scales(
+        self,
+        scale: NDArray[np.float32],
+        zero: NDArray[np.int64],
+        fmt: str,
+        rng: np.random.Generator,
+    ) -> list[int]:
+        """`i_scales`: the beats of one round from scale, of format `fmt`, and z' of its n columns.
+
+        Bits that a narrow format ignores are random.
+        """
         c = self.config
-        columns = [
-            ((s, 32), (z, c.zero_bits)) for s, z in zip(scale.view("<u4"), zero, strict=True)
-        ]
+        bits = max(SCALES[name].bits for name in c.scales)
+        codes = encode(scale, SCALES[fmt]).astype(np.int64)
+        codes |= rng.integers(1 << 32, size=codes.shape) << SCALES[fmt].bits
+        columns = [((s, bits), (z, c.zero_bits)) for s, z in zip(codes, zero, strict=True)]
         size = c.rescale_columns
         return [
             join(*(field for column in columns[start : start + size] for field in column))
             for start in range(0, c.n, size)
         ]
 
-    def outputs(self, acc: NDArray[Any]) -> list[int]:
-        """`o_outputs`: the beats of the accumulators [m, n]."""
-        codes = np.ascontiguousarray(acc).view(np.uint32)
+    def outputs(self, results: NDArray[Any], fmt: str) -> list[int]:
+        """`o_outputs`: the beats of the results [m, n], of format `fmt`."""
+        bits = max(OUTPUTS[name].bits for name in self.config.outputs)
+        codes = encode(results, OUTPUTS[fmt])
         size = self.config.rescale_columns
         return [
-            join((codes[:, start : start + size].T, 32)) for start in range(0, self.config.n, size)
+            join((codes[:, start : start + size].T, bits))
+            for start in range(0, self.config.n, size)
         ]

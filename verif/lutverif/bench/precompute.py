@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import cocotb
 import numpy as np
 
+from lutcore.formats import FloatFormat, IntegerFormat
+from lutcore.numbers import encode
 from lutcore.precompute import Precompute
 
+from . import stimulus
 from .payloads import Kind, Pass, Payloads
 from .runner import configuration
-from .stimulus import random_pass
 from .streams import Bench
 
 INPUTS, OUTPUTS = ("i_passes", "i_activations"), ("o_steps",)
@@ -26,17 +31,69 @@ def _beats(items: list[Pass], payloads: Payloads, rng: np.random.Generator) -> d
 
 
 @cocotb.test()
-async def random_passes(dut: Any) -> None:
-    """Passes of every format, length and number of planes; stalls; resets in the middle."""
+async def random_passes_of_every_kind(dut: Any) -> None:
+    """Passes of every format, length and number of planes, new or kept; stalls; resets."""
     config, rng = configuration(), np.random.default_rng(5)
     payloads = Payloads(config)
     bench = Bench(dut, INPUTS, OUTPUTS)
 
     def traffic() -> dict[str, list[int]]:
-        kinds = [Kind(*(bool(bit) for bit in rng.integers(2, size=2))) for _ in range(8)]
-        return _beats([random_pass(rng, config, kind) for kind in kinds], payloads, rng)
+        flags = [kind for count in (1, 3, 4) for kind in stimulus.kinds(rng, config, count)]
+        return _beats(stimulus.random_passes(rng, config, flags), payloads, rng)
 
     await bench.exercise(traffic, 36)
+
+
+def _about_the_limits(fmt: FloatFormat | IntegerFormat, rng: np.random.Generator) -> list[Any]:
+    """Lookup groups [g] whose peak just fits a table step, and just does not."""
+    config = configuration()
+    g, bits, unit = config.lookup_group, fmt.significand_bits, fmt.unit_exponent
+    # Significands that can stand in units of 2^exponent: subnormal and of a middle exponent.
+    largest = fmt.max if isinstance(fmt, IntegerFormat) else (1 << bits) - 1
+    ranges = [(unit, 1, largest)]
+    if isinstance(fmt, FloatFormat):
+        ranges.append((unit + fmt.largest_field // 2, 1 << (bits - 1), largest))
+    groups: list[Any] = []
+    for exponent, low, high in ranges:
+        for places in range(-32, 16):
+            fitting = math.ceil(config.doubled_peak_limit * Fraction(2) ** places)
+            for peak in (fitting - 1, fitting):
+                parts = (peak + np.arange(g)) // g  # sum to the peak
+                if low <= parts[0] and parts[-1] <= high:
+                    groups.append(np.ldexp(parts * rng.choice([-1, 1], g), exponent))
+    return groups
+
+
+@cocotb.test()
+async def peaks_about_the_limits(dut: Any) -> None:
+    """Peaks next to those at which the table step doubles."""
+    config, rng = configuration(), np.random.default_rng(8)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    await bench.reset()
+    kind = Kind(output=config.outputs[0])
+    items: list[Pass] = []
+    for fmt in config.formats:
+        groups = _about_the_limits(fmt, rng)
+        rows = np.resize(np.array(groups), (-(-len(groups) // config.m), config.m, len(groups[0])))
+        values = stimulus.values(encode(rows, fmt), fmt)
+        digits = np.ones((1, config.n, config.k), np.int8)
+        items += [Pass(fmt, block, digits, False, kind, scale=config.scales[0]) for block in values]
+    bench.send(_beats(items, Payloads(config), rng))
+    await bench.finish()
+
+
+def _pass(rng: np.random.Generator, planes: int) -> Pass:
+    """A pass of a full block."""
+    config = configuration()
+    fmt = config.formats[planes % len(config.formats)]
+    return Pass(
+        fmt,
+        stimulus.activations(rng, fmt, config.m, config.block),
+        np.ones((planes, config.n, config.block), np.int8),
+        False,
+        Kind(output=config.outputs[0]),
+        scale=config.scales[0],
+    )
 
 
 @cocotb.test()
@@ -47,18 +104,29 @@ async def cycle_contract(dut: Any) -> None:
     steps = config.block // config.k
     for planes in range(1, config.weight_bits + 1):
         await bench.reset()
-        fmt = config.formats[planes % len(config.formats)]
-        shape = (planes, config.n, steps * config.groups_per_step)
-        item = Pass(
-            fmt,
-            np.ones((config.m, config.block), np.float16 if fmt.bits == 16 else np.int8),
-            np.zeros(shape, np.uint8),
-            False,
-            Kind(),
-        )
-        bench.send(_beats([item] * 4, Payloads(config), rng))
+        bench.send(_beats([_pass(rng, planes) for _ in range(4)], Payloads(config), rng))
         await bench.finish()
         taken, given = bench.inputs["i_activations"].moves, bench.outputs["o_steps"].moves
         assert given[0] - taken[steps - 1] == Precompute.latency
         assert given == list(range(given[0], given[0] + 4 * planes * steps)), "a gap"
         assert bench.inputs["i_passes"].moves == taken[steps - 1 :: steps]
+
+
+@cocotb.test()
+async def kept_blocks(dut: Any) -> None:
+    """A pass with `keep` takes no activations and one cycle; a block loads behind two of them."""
+    config, rng = configuration(), np.random.default_rng(7)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    steps = config.block // config.k
+    planes = config.weight_bits
+    await bench.reset()
+    items: list[Pass] = []
+    for _ in range(3):
+        new = _pass(rng, planes)
+        items += [new, replace(new, keep=True), replace(new, keep=True)]
+    bench.send(_beats(items, Payloads(config), rng))
+    await bench.finish()
+    passes, given = bench.inputs["i_passes"].moves, bench.outputs["o_steps"].moves
+    assert len(bench.inputs["i_activations"].moves) == 3 * steps
+    assert passes[1] == passes[0] + 1
+    assert given == list(range(given[0], given[0] + 9 * planes * steps)), "a gap"

@@ -8,12 +8,13 @@ import cocotb
 import numpy as np
 
 from lutcore import TensorCoreConfig
-from lutcore.formats import FloatFormat, IntegerFormat
+from lutcore.formats import SCALES
+from lutcore.layout import OFFSET_ZERO
 from lutcore.rescale import Rescale
 from lutverif import golden
 
 from . import stimulus
-from .payloads import Kind, Payloads
+from .payloads import Kind, Pass, Payloads
 from .runner import configuration
 from .streams import Bench
 
@@ -34,67 +35,95 @@ class _Passes:
     def __init__(self, config: TensorCoreConfig, rng: np.random.Generator) -> None:
         self.config, self.rng = config, rng
         self.payloads = Payloads(config)
+        bounds = [config.exponent_range(fmt) for fmt in config.formats if not config.exact(fmt)]
+        self.exponents = (min(b[0] for b in bounds), max(b[1] for b in bounds)) if bounds else None
 
-    def beats(self, kinds: list[Kind]) -> dict[str, list[int]]:
+    def beats(self, kinds: list[Kind], offset: bool | None = None) -> dict[str, list[int]]:
+        """Passes of `kinds`, with a second round of scales or not, as it comes."""
         c, rng = self.config, self.rng
         beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
         acc: Any = None
-        fields = [f for f in c.formats if isinstance(f, FloatFormat)]
         for kind in kinds:
+            raw = kind.output == "int32"
+            rounds = 2 if (rng.random() < 0.3 if offset is None else offset) and not raw else 1
+            name = c.scales[rng.integers(len(c.scales))]
             sums = c.block // c.lookup_group << (c.table_bits - 1)
             psum = _bounded(rng, (c.m, c.n), ((1 << c.weight_bits) - 1) * sums)
             total = _bounded(rng, (c.m,), sums)
             exponent, nonfinite = np.zeros(c.m, np.int64), np.zeros(c.m, np.bool_)
-            if fields and not kind.raw:
-                field = rng.integers(1, fields[0].special_field + 1, c.m)
-                exponent = field + c.step_offset(fields[0])
+            if self.exponents and not raw:
+                exponent = rng.integers(*self.exponents, c.m, endpoint=True)
                 nonfinite = rng.random(c.m) < 0.05
                 exponent[nonfinite] = 0
-            scale, zero = stimulus.scales(rng, (c.n,)), stimulus.zeros(rng, (c.n,), c)
             if kind.first:
-                acc = np.zeros((c.m, c.n), np.int32 if kind.raw else np.float32)
-            acc = golden.rescale(acc, psum, total, exponent, nonfinite, scale, zero, kind.raw)
-            scaling = [(exponent, c.exponent_bits), (nonfinite, 1), *kind.fields]
+                acc = np.zeros((c.m, c.n), np.int32 if raw else np.float32)
+            for turn in range(rounds):
+                scale = stimulus.scales(rng, (c.n,), SCALES[name])
+                if rng.random() < 0.1:  # refused offline, and NaN here
+                    scale[rng.integers(c.n)] = np.nan
+                zero = stimulus.zeros(rng, (c.n,), c)
+                if turn and rng.random() < 0.5:
+                    zero[...] = OFFSET_ZERO
+                output = kind.output if raw or (kind.last and turn == rounds - 1) else None
+                operand = None if turn else psum
+                acc = golden.rescale(acc, operand, total, exponent, nonfinite, scale, zero, output)
+                beats["i_scales"] += self.payloads.scales(scale, zero, name, rng)
+            item = Pass(
+                c.formats[0],
+                np.zeros((c.m, 1)),
+                np.zeros((1, c.n, c.k), np.int8),
+                False,
+                kind,
+                offset=rounds == 2,
+                scale=name,
+            )
+            scaling = [(exponent, c.exponent_bits), (nonfinite, 1), *self.payloads.rescaling(item)]
             beats["i_psums"].append(self.payloads.psums(psum, total, scaling))
-            beats["i_scales"] += self.payloads.scales(scale, zero)
             if kind.last:
-                beats["o_outputs"] += self.payloads.outputs(acc)
+                beats["o_outputs"] += self.payloads.outputs(acc, kind.output)
         return beats
 
     def kinds(self, count: int) -> list[Kind]:
-        """Sequences of some passes; at times an output in the middle of one."""
-        integers = any(isinstance(fmt, IntegerFormat) for fmt in self.config.formats)
+        """Outputs of one to three passes each, `count` of them, in any format."""
         kinds: list[Kind] = []
-        raw = False
-        for index in range(count):
-            first = index == 0 or self.rng.random() < 0.4
-            raw = bool(integers and self.rng.random() < 0.3) if first else raw
-            kinds.append(Kind(first, bool(self.rng.random() < 0.5), raw))
+        for _ in range(count):
+            kinds += stimulus.kinds(self.rng, self.config, int(self.rng.integers(1, 4)))
         return kinds
 
 
 @cocotb.test()
 async def random_passes(dut: Any) -> None:
-    """Sequences of passes, raw or scaled; stalls; resets in the middle."""
+    """Outputs of several passes and rounds, raw or scaled; stalls; resets in the middle."""
     config = configuration()
     passes = _Passes(config, np.random.default_rng(11))
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.exercise(lambda: passes.beats(passes.kinds(12)), 36)
+    await bench.exercise(lambda: passes.beats(passes.kinds(6)), 36)
 
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """A pass takes max(N/R, 3) cycles; outputs come `latency` cycles after their scales."""
+    """A round takes max(N/R, 3) cycles; outputs come `latency` cycles after the last scales."""
     config = configuration()
-    passes = _Passes(config, np.random.default_rng(12))
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.reset()
-    bench.send(passes.beats([Kind()] * 6))
-    await bench.finish()
     beats = config.n // config.rescale_columns
-    taken = bench.inputs["i_scales"].moves
-    assert bench.outputs["o_outputs"].moves == [cycle + Rescale.latency for cycle in taken]
-    starts = taken[::beats]
     period = max(beats, 3)
-    assert starts == list(range(starts[0], starts[0] + 6 * period, period)), starts
-    assert bench.inputs["i_psums"].moves[1:] == taken[beats - 1 :: beats][:-1]
+    for rounds in (1, 2):
+        passes = _Passes(config, np.random.default_rng(12))
+        await bench.reset()
+        before = {name: len(stream.moves) for name, stream in bench.inputs.items()}
+        given = len(bench.outputs["o_outputs"].moves)
+        bench.send(passes.beats([Kind(output=config.outputs[0])] * 6, offset=rounds == 2))
+        await bench.finish()
+        taken = bench.inputs["i_scales"].moves[before["i_scales"] :]
+        ends = [
+            cycle
+            for first in range(0, len(taken), rounds * beats)
+            for cycle in taken[first + (rounds - 1) * beats : first + rounds * beats]
+        ]
+        outputs = bench.outputs["o_outputs"].moves[given:]
+        assert outputs == [cycle + Rescale.latency for cycle in ends]
+        starts = taken[::beats]
+        count = 6 * rounds
+        assert starts == list(range(starts[0], starts[0] + count * period, period)), starts
+        psums = bench.inputs["i_psums"].moves[before["i_psums"] :]
+        assert psums[1:] == taken[rounds * beats - 1 :: rounds * beats][:-1]

@@ -22,30 +22,40 @@ from cocotb_tools.runner import get_runner
 from lutcore import TensorCoreConfig
 from lutcore.block import Align, Peak
 from lutcore.core import TensorCore
+from lutcore.decode import Decode, ScaleDecode
 from lutcore.export import ports
 from lutcore.fma import Fma
-from lutcore.lookup import Lane, LookupArray
+from lutcore.lookup import Decoder, Lane, LookupArray
 from lutcore.precompute import Precompute
 from lutcore.rescale import Rescale
 from lutcore.table import Entries, Table
 from lutcore.unit import Unit
 from lutverif.native import HarnessError, cached, core_verilog, verilator, without_spaces
 
-__all__ = ["UNITS", "BenchFailure", "configuration", "run"]
+__all__ = ["UNITS", "BenchFailure", "configuration", "run", "units"]
 
 UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
+    "decode": Decode,
     "align": Align,
     "peak": Peak,
     "precompute": Precompute,
     "entries": Entries,
     "table": Table,
+    "decoder": Decoder,
     "lane": Lane,
     "lookup": LookupArray,
+    "scale_decode": ScaleDecode,
     "fma": Fma,
     "rescale": Rescale,
     "core": TensorCore,
 }
 """Units with a bench, in the order of the data flow; `lutverif.bench.NAME` holds the tests."""
+
+
+def units(config: TensorCoreConfig) -> list[str]:
+    """Names of the units that a core of `config` has."""
+    return [name for name in UNITS if name != "decoder" or config.table_digits == 3]
+
 
 CONFIGURATION = "LUTVERIF_BENCH_CONFIGURATION"
 # The runner makes every signal public, which takes several times as long to compile; a control file

@@ -8,77 +8,126 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore import AffineWeights, TensorCoreConfig, TernaryWeights
-from lutcore.formats import FloatFormat, IntegerFormat
+from lutcore.formats import SCALES, FloatFormat, IntegerFormat, PowerFormat
+from lutcore.numbers import decode
 
 from .payloads import Kind, Pass
 
-__all__ = ["activations", "random_pass", "scales", "weights", "zeros"]
+__all__ = [
+    "activations",
+    "kinds",
+    "largest_code",
+    "random_pass",
+    "random_passes",
+    "scales",
+    "values",
+    "weights",
+    "zeros",
+]
+
+
+def values(codes: NDArray[Any], fmt: FloatFormat | IntegerFormat) -> NDArray[Any]:
+    """The values of codes [...] in the type that carries activations of `fmt`."""
+    if isinstance(fmt, IntegerFormat):
+        dtype: Any = np.int16 if fmt.bits == 16 else np.int8
+    else:
+        dtype = np.float16 if fmt.name == "fp16" else np.float32
+    return decode(codes, fmt).astype(dtype)
+
+
+def largest_code(fmt: FloatFormat | PowerFormat) -> int:
+    """The code of the largest finite number."""
+    special = fmt.infinity if isinstance(fmt, FloatFormat) and fmt.infinities else fmt.quiet_nan
+    return special - 1
 
 
 def activations(
     rng: np.random.Generator, fmt: FloatFormat | IntegerFormat, rows: int, length: int
 ) -> NDArray[Any]:
-    """[rows, length] int8 or float16; each row of a kind of its own."""
-    draw = _integers if isinstance(fmt, IntegerFormat) else _floats
-    return np.stack([draw(rng, length) for _ in range(rows)])
+    """[rows, length] values of `fmt`; each row of a kind of its own."""
+    if isinstance(fmt, IntegerFormat):
+        codes = [_integers(rng, fmt, length) & ((1 << fmt.bits) - 1) for _ in range(rows)]
+    else:
+        codes = [_floats(rng, fmt, length) for _ in range(rows)]
+    return values(np.stack(codes), fmt)
 
 
-def _integers(rng: np.random.Generator, length: int) -> NDArray[np.int8]:
-    kind = rng.integers(6)
+def _integers(rng: np.random.Generator, fmt: IntegerFormat, length: int) -> NDArray[np.int64]:
+    kind = rng.integers(7)
     if kind == 0:
-        return rng.choice(np.array([-128, 127], np.int8), length)
+        return rng.choice([fmt.min, fmt.max], length)
     if kind == 1:
-        return np.full(length, rng.choice([-128, -1, 0, 127]), np.int8)
-    values = rng.integers(-128, 128, length).astype(np.int8)
+        return np.full(length, rng.choice([fmt.min, -1, 0, 1, fmt.max]))
+    numbers = rng.integers(fmt.min, fmt.max + 1, length)
     if kind == 2:
-        values[rng.random(length) < 0.8] = 0
-    return values
+        numbers[rng.random(length) < 0.8] = 0
+    elif kind == 3:  # a peak of any size
+        numbers >>= rng.integers(fmt.bits)
+    elif kind == 4:  # one value above many
+        numbers >>= rng.integers(fmt.bits, size=length)
+        numbers[rng.integers(length)] = rng.choice([fmt.min, fmt.max])
+    return numbers
 
 
-def _floats(rng: np.random.Generator, length: int) -> NDArray[np.float16]:
+def _floats(rng: np.random.Generator, fmt: FloatFormat, length: int) -> NDArray[np.int64]:
+    """Codes of a row."""
     kind = rng.integers(9)
-    signs = rng.integers(2, size=length).astype(np.uint16) << 15
-    codes = rng.integers(0x7C00, size=length).astype(np.uint16)
-    if kind == 0:  # every exponent
-        codes |= signs
-    elif kind == 1:  # subnormals and the smallest normals
-        codes = rng.integers(0x480, size=length).astype(np.uint16) | signs
+    low, top = fmt.fraction_bits, largest_code(fmt)
+    codes = rng.integers(top + 1, size=length)  # every exponent
+    if kind == 1:  # subnormals and the smallest normals
+        codes = rng.integers(2 << low, size=length)
     elif kind == 2:
-        codes = np.uint16(0x7BFF) | signs
-    elif kind == 3:
-        codes = np.full(length, 0x7BFF, np.uint16)
-    elif kind == 4:  # zeros, of both signs
-        codes = signs
-    elif kind == 5:  # few significant bits: ties in alignment and in entries
-        exponent = rng.integers(0, 31) + rng.integers(-12, 1, length)
-        fraction = rng.integers(8, size=length) << 7
-        codes = (np.clip(exponent, 0, 30) << 10 | fraction).astype(np.uint16) | signs
-    elif kind == 6:  # one value above many
-        codes = (codes % 0x3C00).astype(np.uint16) | signs
-        codes[rng.integers(length)] = 0x4000 + rng.integers(0x3C00)
-    else:
-        values = rng.standard_normal(length) * 2.0 ** rng.integers(-10, 11)
-        codes = values.astype(np.float16).view(np.uint16)
+        codes[...] = top
+    elif kind == 3:  # zeros, of both signs
+        codes[...] = 0
+    elif kind == 4:  # few significant bits: ties in alignment and in entries
+        field = rng.integers(fmt.largest_field + 1) + rng.integers(-12, 1, length)
+        fraction = rng.integers(8, size=length) << low >> 3
+        codes = np.clip(field, 0, fmt.largest_field) << low | fraction
+    elif kind == 5:  # one value above many
+        codes %= (top >> 1) + 1
+        codes[rng.integers(length)] = rng.integers(top >> 1, top + 1)
+    elif kind >= 6:  # of about one size
+        field = rng.integers(fmt.largest_field + 1) + rng.integers(-3, 4, length)
+        codes = np.clip(field, 0, fmt.largest_field) << low | rng.integers(1 << low, size=length)
+    codes = np.minimum(codes, top)
+    if kind != 6:
+        codes |= rng.integers(2, size=length) << (fmt.bits - 1)
     if rng.random() < 0.08:
-        codes[rng.integers(length)] = rng.choice(np.array([0x7C00, 0xFC00, 0x7E00, 0xFC01]))
-    return codes.view(np.float16)
+        special = [fmt.quiet_nan]
+        if fmt.infinities:
+            special += [fmt.infinity, fmt.infinity | 1 << (fmt.bits - 1)]
+        codes[rng.integers(length)] = rng.choice(special)
+    return codes
 
 
-def scales(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Zero or normal FP32 numbers: of a usual size, powers of two, or of any exponent."""
-    kind = rng.integers(4)
-    fraction = rng.integers(1 << 23, size=shape, dtype=np.uint32)
-    sign = rng.integers(2, size=shape, dtype=np.uint32) << 31
-    if kind == 0:
-        exponent = rng.integers(1, 255, size=shape, dtype=np.uint32)
-    elif kind == 1:
-        exponent = rng.integers(100, 140, size=shape, dtype=np.uint32)
-        fraction[...] = 0
+def scales(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    fmt: FloatFormat | PowerFormat,
+    doublings: int = 0,
+) -> NDArray[np.float32]:
+    """Finite numbers of `fmt`: of any exponent, subnormal, powers of two, or of a usual size.
+
+    They can be doubled so many times as `doublings` and remain numbers of `fmt`.
+    """
+    kind = rng.integers(5)
+    top = largest_code(fmt)
+    codes = rng.integers(top + 1, size=shape)
+    if isinstance(fmt, PowerFormat):
+        if kind > 1:
+            codes = rng.integers(fmt.bias - 12, fmt.bias + 1, size=shape)
     else:
-        exponent = rng.integers(115, 128, size=shape, dtype=np.uint32)
-    codes = sign | exponent << 23 | fraction
-    codes[rng.random(shape) < 0.05] = 0
-    return codes.view(np.float32)
+        low = fmt.fraction_bits
+        if kind == 1:
+            codes = rng.integers(2 << low, size=shape)
+        elif kind > 1:
+            usual = rng.integers(max(1, fmt.bias - 12), fmt.bias + 1, size=shape) << low
+            codes = usual if kind == 2 else usual | rng.integers(1 << low, size=shape)
+        codes[rng.random(shape) < 0.05] = 0
+        codes |= rng.integers(2, size=shape) << (fmt.bits - 1)
+    limit = np.ldexp(decode(np.array(top), fmt), -doublings)
+    return np.clip(decode(codes, fmt), -limit, limit).astype(np.float32)
 
 
 def zeros(
@@ -96,35 +145,71 @@ def zeros(
 
 
 def weights(
-    rng: np.random.Generator, n: int, k: int, config: TensorCoreConfig
+    rng: np.random.Generator, n: int, k: int, config: TensorCoreConfig, raw: bool = False
 ) -> AffineWeights | TernaryWeights:
-    """[n, k] of any bits that the configuration holds, or ternary; in groups of any length."""
+    """[n, k] of any bits and scale format, with offsets or not, or ternary; groups of any length.
+
+    `raw`: of one term and without offsets, so that INT32 results are defined.
+    """
     group = int(rng.choice([k, int(rng.integers(1, k + 1)), min(k, 2 * config.block)]))
-    factors = scales(rng, (n, -(-k // group)))
-    if config.weight_bits > 1 and rng.random() < 0.25:
+    shape = (n, -(-k // group))
+    fmt = SCALES[config.scales[rng.integers(len(config.scales))]]
+    one_term = config.weight_bits > 1 or config.table_digits == 3
+    if (one_term or not raw) and rng.random() < 0.25:
         ternary = rng.integers(-1, 2, (n, k)).astype(np.int8)
-        return TernaryWeights(ternary, factors, group)
-    bits = int(rng.integers(1, config.weight_bits + 1))
+        return TernaryWeights(ternary, scales(rng, shape, fmt, doublings=1), group)
+    most = config.weight_bits if raw or rng.random() < 0.5 else 8
+    bits = int(rng.integers(1, most + 1))
     top = (1 << bits) - 1
     if rng.random() < 0.2:
         codes = np.broadcast_to(rng.choice([0, top], (n, 1)), (n, k)).astype(np.uint8)
     else:
         codes = rng.integers(0, top + 1, (n, k)).astype(np.uint8)
+    factors = scales(rng, shape, fmt, doublings=bits)
+    offsets = None if raw or rng.random() < 0.5 else scales(rng, shape, fmt)
     # z' = 2z + 1 - 2^bits.
-    points = (zeros(rng, factors.shape, config) + top) / 2
-    return AffineWeights(codes, bits, factors, points, group)
+    points = (zeros(rng, shape, config) + top) / 2
+    return AffineWeights(codes, bits, factors, points, group, offsets)
 
 
-def random_pass(rng: np.random.Generator, config: TensorCoreConfig, kind: Kind) -> Pass:
-    """A pass of any format (integers where it is raw), length, planes and codes."""
-    formats = [fmt for fmt in config.formats if isinstance(fmt, IntegerFormat) or not kind.raw]
-    fmt = formats[rng.integers(len(formats))]
+def kinds(rng: np.random.Generator, config: TensorCoreConfig, count: int) -> list[Kind]:
+    """The passes of one output, in any format that the configuration can give."""
+    formats = [name for name in config.outputs if name != "int32" or config.raw]
+    output = formats[rng.integers(len(formats))]
+    return [Kind(i == 0, i == count - 1, output) for i in range(count)]
+
+
+def random_pass(
+    rng: np.random.Generator, config: TensorCoreConfig, kind: Kind, before: Pass | None = None
+) -> Pass:
+    """A pass of any format (exact and without offset for INT32), length, planes and digits.
+
+    It may keep the activations of the pass `before`.
+    """
+    raw = kind.output == "int32"
+    if before and not (raw and not config.exact(before.fmt)) and rng.random() < 0.3:
+        keep, fmt, block = True, before.fmt, before.activations
+    else:
+        formats = [fmt for fmt in config.formats if config.exact(fmt) or not raw]
+        keep, fmt = False, formats[rng.integers(len(formats))]
+        block = activations(rng, fmt, config.m, int(rng.integers(1, config.block + 1)))
     equal = config.weight_bits > 1 and rng.random() < 0.25
     planes = 2 if equal else int(rng.integers(1, config.weight_bits + 1))
-    length = int(rng.integers(1, config.block + 1))
-    groups = -(-length // config.k) * config.groups_per_step
-    shape = (planes, config.n, groups)
-    codes = rng.integers(1 << config.lookup_group, size=shape).astype(np.uint8)
+    shape = (planes, config.n, -(-block.shape[1] // config.k) * config.k)
+    choices = np.array([-1, 1] if config.table_digits == 2 else [-1, 0, 1], np.int8)
+    digits = rng.choice(choices, shape)
     if rng.random() < 0.2:
-        codes[...] = rng.choice([config.entries - 1, (1 << config.lookup_group) - 1])
-    return Pass(fmt, activations(rng, fmt, config.m, length), codes, equal, kind)
+        digits[...] = rng.choice(choices)
+    offset = not raw and rng.random() < 0.3
+    scale = config.scales[rng.integers(len(config.scales))]
+    return Pass(fmt, block, digits, equal, kind, keep, offset, scale)
+
+
+def random_passes(
+    rng: np.random.Generator, config: TensorCoreConfig, kinds: list[Kind]
+) -> list[Pass]:
+    """Passes that follow each other; all but the first may keep the activations before them."""
+    items: list[Pass] = []
+    for kind in kinds:
+        items.append(random_pass(rng, config, kind, items[-1] if items else None))
+    return items

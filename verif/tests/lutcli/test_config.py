@@ -35,8 +35,10 @@ def test_show_lists_every_derived_size(
         if isinstance(member, property) and not name.startswith("_")
     ]
     assert len(names) > 10
-    assert rows.pop("formats") == "int8, fp16"
-    assert rows == {name: str(getattr(config, name)) for name in names if name != "formats"}
+    lists = {"formats": "activations", "scale_formats": "scales", "output_formats": "outputs"}
+    for name, field in lists.items():
+        assert rows.pop(name) == ", ".join(getattr(config, field))
+    assert rows == {name: str(getattr(config, name)) for name in names if name not in lists}
 
 
 def test_default_is_paper(run: Callable[..., Any]) -> None:

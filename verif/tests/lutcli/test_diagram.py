@@ -72,10 +72,10 @@ def test_sizes_are_those_of_the_configuration(config: TensorCoreConfig) -> None:
         f"{c.m} × {c.groups_per_step} tables",
         f"{c.m} × {c.n} lanes",
         f"psums of {c.psum_bits} b",
-        f"{c.n} × {c.groups_per_step} codes of {c.lookup_group} b",
+        f"{c.n} × {c.k} digits in {c.code_bits} b",
         f"{c.m} × {c.rescale_columns} multiply-adds",
         f"{c.entries}:1",
-        f"index, {c.lookup_group - 1} b",
+        f"index, {c.lookup_group - 1} b" if c.table_digits == 2 else f"lines, {c.entries} b",
     ):
         assert text in texts
 

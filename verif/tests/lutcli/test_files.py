@@ -9,7 +9,7 @@ import pytest
 
 from lutcli.files import read_activations, read_weights, results_file
 from lutcore.errors import InputError
-from lutcore.layout import AffineWeights, TernaryWeights
+from lutcore.weights import AffineWeights, TernaryWeights
 
 
 def test_affine_weights(folder: Path) -> None:
@@ -32,6 +32,7 @@ def test_ternary_weights_with_group(folder: Path) -> None:
     with np.load("T.npz") as archive:
         np.savez("G.npz", ternary=archive["ternary"], scales=np.ones((5, 3), np.float16), group=16)
     weights = read_weights(Path("G.npz"))
+    assert isinstance(weights, TernaryWeights)
     assert weights.group == 16
     assert weights.scales.shape == (5, 3)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lutblas.tensors import Tensor
 from lutcli.files import read_weights
 from lutcore.config import PRESETS, preset
 from lutverif import golden
@@ -27,7 +28,9 @@ def test_golden(weights: str, dtype: type, folder: Path, gemm: Callable[..., Any
     with np.load("O.npz") as results:
         assert sorted(results.files) == ["config", "out"]
         assert str(results["config"]) == TINY.to_toml()
-        expected = golden.core(activations, read_weights(Path(weights)), TINY, "fp32")
+        ready = read_weights(Path(weights))
+        assert not isinstance(ready, Tensor)
+        expected = golden.core(activations, ready, TINY, "fp32")
         assert results["out"].dtype == np.float32
         assert np.array_equal(bits(results["out"]), bits(expected))
 

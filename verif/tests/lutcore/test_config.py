@@ -9,12 +9,13 @@ import pytest
 
 from lutcore.config import PRESETS, TensorCoreConfig, preset
 from lutcore.errors import ConfigError, LutCoreError
-from lutcore.formats import FP16
+from lutcore.formats import ACTIVATIONS, BF16, FP16, INT4, INT8, INT16, SCALES
 
 FIELDS = (
-    "name, m, n, lookup_group, groups_per_step, table_bits, guard_bits, block, weight_bits, "
-    "zero_bits, activations, rescale_columns"
+    "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, guard_bits, block, "
+    "weight_bits, zero_bits, activations, scales, outputs, rescale_columns"
 )
+KNOWN = ", ".join(ACTIVATIONS)
 
 
 def build(fields):
@@ -30,6 +31,7 @@ def exactly(text):
     [
         ("m", 1, 1024),
         ("n", 1, 4096),
+        ("table_digits", 2, 3),
         ("lookup_group", 2, 6),
         ("groups_per_step", 1, 64),
         ("table_bits", 4, 16),
@@ -71,24 +73,38 @@ def test_ranges(field, low, high):
             "block must be a multiple of k = lookup_group * groups_per_step = 4, not 2; 4 would do",
         ),
         ({"rescale_columns": 3}, "rescale_columns must divide n = 4, not 3"),
+        *(
+            case
+            for field in ("activations", "scales", "outputs")
+            for case in (
+                ({field: ()}, f"{field} must be a tuple of one or more formats, not ()"),
+                ({field: "fp16"}, f"{field} must be a tuple of one or more formats, not 'fp16'"),
+                ({field: ("fp16", "fp16")}, f"{field} must not repeat a format: fp16, fp16"),
+            )
+        ),
+        ({"activations": ("fp8",)}, f"activations: 'fp8' is not a format; known are {KNOWN}"),
+        ({"activations": (["x"],)}, f"activations: ['x'] is not a format; known are {KNOWN}"),
         (
-            {"activations": ()},
-            "activations must be a tuple of one or more formats, not ()",
+            {"scales": ("int8",)},
+            "scales: 'int8' is not a format; known are fp32, fp16, bf16, e8m0, e4m3",
         ),
         (
-            {"activations": "int8"},
-            "activations must be a tuple of one or more formats, not 'int8'",
-        ),
-        ({"activations": ("int8", "int8")}, "activations must not repeat a format: int8, int8"),
-        ({"activations": ("fp8",)}, "activations: 'fp8' is not a format; known are int8, fp16"),
-        ({"activations": (["x"],)}, "activations: ['x'] is not a format; known are int8, fp16"),
-        (
-            {"table_bits": 9},
-            "table_bits must be at least 10 to hold sums of 4 int8 activations exactly, not 9",
+            {"outputs": ("e4m3",)},
+            "outputs: 'e4m3' is not a format; known are fp32, fp16, bf16, int32",
         ),
         (
-            {"lookup_group": 5, "block": 60},
-            "table_bits must be at least 11 to hold sums of 5 int8 activations exactly, not 10",
+            {"outputs": ("int32",)},
+            "outputs must hold a float format, not only int32; adding fp32 would do",
+        ),
+        (
+            {"table_digits": 3},
+            "lookup_group must be 2 for table_digits = 3, not 4: "
+            "three ternary digits would need a table of 13 entries",
+        ),
+        (
+            {"table_digits": 3, "lookup_group": 2, "groups_per_step": 4},
+            "groups_per_step must be a multiple of 3 for table_digits = 3, whose digits share "
+            "codes by 6, not 4; 6 would do",
         ),
         (
             {"block": 4096, "table_bits": 16, "zero_bits": 16},
@@ -121,10 +137,32 @@ def test_derived_sizes_of_paper():
     assert config.weight_beat_bytes == 32
     assert config.doubled_peak_limit == 8180  # (511.5 - 4/2/8) * 8 guard units, doubled
     assert config.aligned_bits == 13  # -4090..4090
-    assert config.step_offset(FP16) == 1 - 15 - 9
+    assert config.exponent_range(FP16) == (-24, 10)
+    assert config.exponent_range(BF16) == (-133, 122)
+    assert config.exponent_range(INT8) == config.exponent_range(INT4) == (0, 0)
+    assert config.exponent_range(INT16) == (0, 10)
+    assert config.exponent_bits == 9
     assert config.sum_bits == 15  # 16 groups of -512..511
     assert config.psum_bits == 22
     assert config.difference_bits == 24
+    assert config.code_bits == 4
+
+
+def test_derived_sizes_of_ternary():
+    config = preset("ternary")
+    assert (config.k, config.entries, config.code_bits, config.max_steps) == (12, 4, 20, 5)
+    assert config.weight_beat_bytes == 40
+    assert config.exact(INT8)
+
+
+def test_exact_formats():
+    config = TensorCoreConfig(m=1, n=1, table_bits=9)
+    assert config.exact(INT4) and not config.exact(INT8)
+    assert TensorCoreConfig(m=1, n=1, table_bits=10).exact(INT8)
+    assert not TensorCoreConfig(m=1, n=1, table_bits=16, lookup_group=2).exact(INT16)
+    assert not config.exact(FP16)
+    assert not config.raw and TensorCoreConfig(m=1, n=1).raw
+    assert not TensorCoreConfig(m=1, n=1, outputs=("fp32",)).raw
 
 
 @pytest.mark.parametrize("g", range(2, 7))
@@ -137,14 +175,21 @@ def test_peaks_below_the_limit_fit(g):
         top = Fraction(2 ** (table_bits - 1)) - Fraction(1, 2)
         limit = Fraction(config.doubled_peak_limit, 2)
         assert (limit + Fraction(g, 2)) / 2**guard == top
-        # Any normal float has an E at which it stays above half a table's range.
+        # Any peak has an e at which it stays above half a table's range.
         assert limit > 2 ** (table_bits - 2 + guard)
 
 
-def test_guard_is_for_floats_only():
-    assert TensorCoreConfig(m=1, n=1, activations=("int8",)).guard == 0
-    assert TensorCoreConfig(m=1, n=1, activations=("int8",)).aligned_bits == 8
-    assert TensorCoreConfig(m=1, n=1, activations=("int8",)).activation_bits == 8
+def test_guard_is_for_inexact_formats_only():
+    for activations, table_bits, guard, aligned in (
+        (("int8",), 10, 0, 8),
+        (("int8", "int4"), 10, 0, 8),
+        (("int8",), 9, 3, 12),
+        (("int4", "fp16"), 4, 3, 7),
+        (("int8", "fp16"), 10, 3, 13),
+    ):
+        config = TensorCoreConfig(m=1, n=1, activations=activations, table_bits=table_bits)
+        assert (config.guard, config.aligned_bits) == (guard, aligned)
+    assert TensorCoreConfig(m=1, n=1, activations=("int8", "e4m3")).activation_bits == 8
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -157,8 +202,9 @@ def test_toml_round_trip(name, tmp_path):
 
 def test_toml_round_trip_of_every_field(tmp_path):
     config = TensorCoreConfig(
-        name="other", m=3, n=6, lookup_group=5, groups_per_step=2, table_bits=12, guard_bits=1,
-        block=40, weight_bits=3, zero_bits=7, activations=("fp16",), rescale_columns=3,
+        name="other", m=3, n=6, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=12,
+        guard_bits=1, block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
+        scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3,
     )  # fmt: skip
     default = TensorCoreConfig(m=1, n=1)
     for field in dataclasses.fields(config):
@@ -178,7 +224,7 @@ def test_toml_round_trip_of_every_field(tmp_path):
         ("m = 1.5\nn = 1\n", "m must be an integer, not 1.5"),
         (
             "m = 1\nn = 1\nactivations = [['int8']]\n",
-            "activations: ['int8'] is not a format; known are int8, fp16",
+            f"activations: ['int8'] is not a format; known are {KNOWN}",
         ),
         (
             "m = 1\nn = 1\nactivations = 'int8'\n",
@@ -212,8 +258,8 @@ def test_toml_that_cannot_be_read(tmp_path):
 
 
 def test_presets():
-    assert list(PRESETS) == ["paper", "tiny", "wide"]
+    assert list(PRESETS) == ["paper", "tiny", "wide", "ternary"]
     assert preset("wide").groups_per_step > 1
-    text = "preset 'huge' is unknown; known are paper, tiny, wide"
+    text = "preset 'huge' is unknown; known are paper, tiny, wide, ternary"
     with pytest.raises(ConfigError, match=exactly(text)):
         preset("huge")

@@ -152,7 +152,8 @@ def test_every_unit_is_one_module(name: str) -> None:
     modules = re.findall(r"^module (\w+)", text(name), re.MULTILINE)
     assert modules == described(name)["modules"]
     assert modules[-1] == TOP
-    assert len(set(modules)) == len(modules) == 10
+    ternary = c.table_digits == 3
+    assert len(set(modules)) == len(modules) == 12 + ternary
     read = yosys_modules(name)
     assert sorted(read) == sorted(modules)
     placed = Counter(
@@ -162,11 +163,15 @@ def test_every_unit_is_one_module(name: str) -> None:
         if cell["type"] in modules
     )
     assert placed == {
+        # In the one definition of align, and in that of peak where a format needs it.
+        "decode": 1 if all(map(c.exact, c.formats)) else 1 + c.lookup_group,
         "peak": c.m * c.groups_per_step,
         "align": c.m * c.k,
         "entries": c.m * c.groups_per_step,
         "lane": c.m * c.n,
+        "scale_decode": c.rescale_columns,
         "fma": c.m * c.rescale_columns,
+        **({"decoder": c.n} if ternary else {}),
         **dict.fromkeys(("precompute", "table", "lookup", "rescale"), 1),
     }
 
@@ -200,21 +205,25 @@ def unsigned(bits: int, **offset: int) -> dict[str, Any]:
 
 
 def test_payloads_of_tiny_are_those_of_the_specification() -> None:
-    # M2 N4, g = 3, G = 1, blocks of 4 steps, 8 planes, 2 formats, 2 columns rescaled in a cycle.
+    # M2 N4, g = 3, G = 1, blocks of 4 steps, 8 planes, 2 columns rescaled in a cycle; 7 formats of
+    # activations, 5 of scales, 4 of outputs.
     streams = described("tiny")["streams"]
     assert {name: (what["direction"], what["payload"]) for name, what in streams.items()} == {
         "i_passes": (
             "input",
             {
-                "bits": 10,
+                "bits": 18,
                 "fields": {
-                    "format": unsigned(1, offset=0),
-                    "planes": unsigned(3, offset=1),
-                    "steps": unsigned(2, offset=4),
-                    "equal": unsigned(1, offset=6),
-                    "first": unsigned(1, offset=7),
-                    "last": unsigned(1, offset=8),
-                    "raw": unsigned(1, offset=9),
+                    "format": unsigned(3, offset=0),
+                    "planes": unsigned(3, offset=3),
+                    "steps": unsigned(2, offset=6),
+                    "equal": unsigned(1, offset=8),
+                    "keep": unsigned(1, offset=9),
+                    "offset": unsigned(1, offset=10),
+                    "scale": unsigned(3, offset=11),
+                    "first": unsigned(1, offset=14),
+                    "last": unsigned(1, offset=15),
+                    "output": unsigned(2, offset=16),
                 },
             },
         ),
@@ -258,7 +267,8 @@ def test_payloads_of_tiny_are_those_of_the_specification() -> None:
 def test_description_names_configuration_and_file() -> None:
     description = described("wide")
     values = description["configuration"]
-    values["activations"] = tuple(values["activations"])
+    for field in ("activations", "scales", "outputs"):
+        values[field] = tuple(values[field])
     assert TensorCoreConfig(**values) == PRESETS["wide"]
     assert (description["name"], description["top"]) == ("wide", TOP)
     content = (written("wide") / f"{TOP}.v").read_bytes()

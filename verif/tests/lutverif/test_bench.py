@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lutcore import PRESETS, TensorCoreConfig
-from lutcore.formats import FP16, INT8
+from lutcore.formats import ACTIVATIONS, SCALES, FloatFormat, IntegerFormat, PowerFormat
+from lutcore.layout import check_weights
+from lutcore.numbers import decode, representable
 from lutverif import native, soak
 from lutverif.bench import runner, stimulus
-from lutverif.bench.payloads import Kind, join
+from lutverif.bench.payloads import join
 
 # Large builds first, so that two workers end together.
-CASES = [(unit, name) for name in ("paper", "wide", "tiny") for unit in reversed(runner.UNITS)]
+CASES = [
+    (unit, name)
+    for name in ("paper", "ternary", "wide", "tiny")
+    for unit in reversed(runner.units(PRESETS[name]))
+]
 BROKEN = "module lut_tensor_core_lane(input clk);\nassign;\nendmodule\n"
 EDGES = [
     ("rescale", "narrow"),
     ("fma", "integers"),
     ("fma", "precise"),
+    ("decode", "floats"),
+    ("scale_decode", "floats"),
     ("align", "floats"),
     ("align", "precise"),
+    ("align", "integers"),
+    ("align", "trits"),
+    ("peak", "floats"),
     ("peak", "precise"),
+    ("peak", "integers"),
+    ("precompute", "narrow"),
+    ("precompute", "floats"),
+    ("precompute", "precise"),
+    ("precompute", "integers"),
+    ("precompute", "trits"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
@@ -39,10 +57,11 @@ def test_the_cases_are_every_unit_of_every_preset() -> None:
 
 
 def test_a_wrong_unit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The formats in the other order: int8 codes are aligned as fp16."""
+    """The formats in the other order: e5m2 codes are aligned as int4."""
 
     def swapped(config: TensorCoreConfig) -> str:
-        return native.core_verilog(dataclasses.replace(config, activations=("fp16", "int8")))
+        names = tuple(reversed(config.activations))
+        return native.core_verilog(dataclasses.replace(config, activations=names))
 
     monkeypatch.setattr(runner, "core_verilog", swapped)
     with pytest.raises(runner.BenchFailure, match="2 of 2 tests failed"):
@@ -87,19 +106,62 @@ def test_join_puts_the_first_field_lowest() -> None:
     assert join((-1, 3), (np.array([[1, 2], [0, 3]]), 2), (True, 1)) == 0b1_11_00_10_01_111
 
 
-def test_stimulus_has_every_kind(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("fmt", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_activations_are_of_every_kind(
+    rng: np.random.Generator, fmt: FloatFormat | IntegerFormat
+) -> None:
+    values = stimulus.activations(rng, fmt, 400, 12)
+    assert representable(values, fmt).all()
+    if isinstance(fmt, IntegerFormat):
+        assert values.min() == fmt.min and values.max() == fmt.max and (values == 0).any()
+        return
+    assert np.isnan(values).any() and np.isinf(values).any() == fmt.infinities
+    largest = decode(np.array(stimulus.largest_code(fmt)), fmt)
+    assert (values == largest).any() and (values == -largest).any()
+    assert ((values == 0) & np.signbit(values)).any()
+    smallest_normal = 2.0 ** (fmt.unit_exponent + fmt.fraction_bits)
+    assert ((values != 0) & (np.abs(values.astype(np.float64)) < smallest_normal)).any()
+
+
+@pytest.mark.parametrize("fmt", SCALES.values(), ids=SCALES)
+def test_scales_are_of_every_kind(rng: np.random.Generator, fmt: FloatFormat | PowerFormat) -> None:
+    values = np.concatenate([stimulus.scales(rng, (16,), fmt) for _ in range(200)])
+    assert values.dtype == np.float32
+    assert np.isfinite(values).all() and representable(values, fmt).all()
+    if isinstance(fmt, FloatFormat):
+        assert (values == 0).any() and (values < 0).any()
+        smallest_normal = 2.0 ** (fmt.unit_exponent + fmt.fraction_bits)
+        assert ((values != 0) & (np.abs(values) < smallest_normal)).any()
+    small = np.concatenate([stimulus.scales(rng, (16,), fmt, doublings=8) for _ in range(200)])
+    assert representable(np.ldexp(small.astype(np.float64), 8), fmt).all()
+
+
+@pytest.mark.parametrize("name", soak.CONFIGURATIONS)
+def test_weights_fit_their_configuration(rng: np.random.Generator, name: str) -> None:
+    config = soak.CONFIGURATIONS[name]
+    for _ in range(100):
+        check_weights(stimulus.weights(rng, 3, 2 * config.block, config), config)
+        raw = stimulus.weights(rng, 3, 2 * config.block, config, raw=True)
+        (term,) = check_weights(raw, config)
+        assert term.offsets is None
+
+
+def test_passes_are_of_every_kind(rng: np.random.Generator) -> None:
     config = PRESETS["tiny"]
-    floats = stimulus.activations(rng, FP16, 400, 12)
-    assert np.isinf(floats).any() and np.isnan(floats).any() and (floats == 65504).any()
-    assert ((floats != 0) & (np.abs(floats) < 6e-5)).any()
-    integers = stimulus.activations(rng, INT8, 100, 12)
-    assert integers.min() == -128 and integers.max() == 127
     zeros = np.concatenate([stimulus.zeros(rng, (8,), config) for _ in range(40)])
     limit = 1 << (config.zero_bits - 1)
     assert zeros.min() == -limit and zeros.max() == limit - 1
-    passes = [stimulus.random_pass(rng, config, Kind()) for _ in range(100)]
-    assert {len(item.codes) for item in passes} == set(range(1, config.weight_bits + 1))
+    kinds = [kind for _ in range(60) for kind in stimulus.kinds(rng, config, 3)]
+    assert {kind.output for kind in kinds} == set(config.outputs)
+    passes = stimulus.random_passes(rng, config, kinds)
+    assert {len(item.digits) for item in passes} == set(range(1, config.weight_bits + 1))
+    assert {item.fmt for item in passes} == set(config.formats)
+    assert {item.scale for item in passes} == set(config.scales)
+    assert not passes[0].keep and any(item.keep for item in passes)
+    for before, item in pairwise(passes):
+        if item.keep:
+            assert item.fmt is before.fmt and item.activations is before.activations
     assert all(
-        item.fmt is INT8
-        for item in (stimulus.random_pass(rng, config, Kind(raw=True)) for _ in range(20))
+        config.exact(item.fmt) and not item.offset for item in passes if item.kind.output == "int32"
     )
+    assert any(item.offset for item in passes)

@@ -1,14 +1,20 @@
 """The RTL against the golden model on whole GEMMs, natively: every shape, group and width."""
 
+# Operands of any kind, as a caller who is not type-checked hands them over.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lutcore import PRESETS, AffineWeights, TernaryWeights, pack
+from lutcore import PRESETS, AffineWeights, TensorCoreConfig, TernaryWeights, pack
+from lutcore.formats import ACTIVATIONS
 from lutverif import driver, golden
+from lutverif.bench import stimulus
 from lutverif.native import HarnessError, core_model
 
 PAPER = PRESETS["paper"]
@@ -36,7 +42,7 @@ def random_activations(rng, fmt, m, k):
 
 
 def bits(values):
-    return values.view(np.uint32).tolist()
+    return values.view(f"u{values.itemsize}").tolist()
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
@@ -69,7 +75,7 @@ def test_int8_is_the_integer_product_scaled(rng, kind):
         for m, n, k in itertools.product((1, 3), (1, 70), (4, 37, 300)):
             weights = random_weights(rng, kind, n, k, k)
             scales = np.ldexp(np.float32(1), rng.integers(-20, 20, weights.scales.shape))
-            object.__setattr__(weights, "scales", scales.astype(np.float32))
+            weights = replace(weights, scales=scales.astype(np.float32))
             a = random_activations(rng, "int8", m, k)
             exact = a.astype(np.int64) @ (2 * weights.real() / scales).T.astype(np.int64)
             assert np.abs(exact).max() < 1 << 24
@@ -78,6 +84,45 @@ def test_int8_is_the_integer_product_scaled(rng, kind):
             raw = driver.run(model, a, pack(weights, PAPER), PAPER, "int32")
             assert raw.out.dtype == np.int32
             assert (raw.out == exact).all() and exact.any()
+
+
+FORMATS = (
+    PRESETS["tiny"],
+    PRESETS["ternary"],
+    TensorCoreConfig(
+        name="terms", m=2, n=3, lookup_group=3, block=12, table_bits=9, weight_bits=2,
+        activations=("e5m2", "int4", "bf16", "int8"), scales=("bf16", "e4m3", "fp32"),
+        outputs=("bf16", "fp16", "int32"),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", FORMATS, ids=lambda config: config.name)
+def test_every_format(rng, config):
+    """Activations by scales by outputs; weights of several terms, offsets and kept activations."""
+    kept = offsets = 0
+    with core_model(config) as model:
+        rounds = range(4 if config.name == "ternary" else 1)  # it has few combinations
+        for _, activation_type, scale, output in itertools.product(
+            rounds, config.activations, config.scales, config.outputs
+        ):
+            fmt = ACTIVATIONS[activation_type]
+            if output == "int32" and not config.exact(fmt):
+                continue
+            a = stimulus.activations(rng, fmt, 5, 40)
+            narrow = replace(config, scales=(scale,))
+            weights = stimulus.weights(rng, config.n + 2, 40, narrow, output == "int32")
+            packed = pack(weights, config)
+            kept += any(item.keep for item in packed.passes)
+            offsets += any(item.offset for item in packed.passes)
+            expected = golden.core(a, weights, config, output, activation_type)
+            found = driver.gemm(a, weights, config, output, activation_type)
+            assert found.out.dtype == expected.dtype
+            assert bits(found.out) == bits(expected), (activation_type, scale, output)
+            if output != "int32":
+                again = driver.run(model, a, packed, config, output, activation_type)
+                assert bits(again.out) == bits(expected)
+    assert offsets and bool(kept) == (config.name == "terms")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -120,6 +165,32 @@ def test_waveform(rng, tmp_path):
     assert bits(result.out) == bits(golden.core(a, weights, config))
     text = path.read_text()
     assert "lane_1_3" in text and text.count("\n#") > 2 * result.cycles
+
+
+def test_beats_by_hand():
+    """One row tile, one column: two passes of which the second keeps its activations."""
+    config = TensorCoreConfig(
+        m=1, n=1, lookup_group=2, block=2, table_bits=9, weight_bits=1, zero_bits=4,
+        activations=("fp16", "int4", "int8"), scales=("bf16", "fp32"), outputs=("fp16", "fp32"),
+    )  # fmt: skip
+    weights = AffineWeights(
+        np.array([[2, 1]], np.uint8),
+        2,
+        np.ones((1, 1), np.float32),
+        np.ones((1, 1)),
+        2,
+        np.full((1, 1), -2, np.float32),
+    )
+    a = np.array([[-8, 7]], np.int8)
+    (job,) = driver.jobs(a, pack(weights, config), config, "fp32", "int4")
+    # format 1, planes - 1, steps - 1, equal: 0; keep, offset; scale 0; first, last; output 1
+    assert job.beats["i_passes"][:, 0].tolist() == [0b00000001, 0b01100001]
+    assert job.beats["i_passes"][:, 1].tolist() == [0b101, 0b110]
+    assert job.beats["i_activations"].tolist() == [[0x8, 0, 0x7, 0]]
+    assert job.beats["i_weights"].tolist() == [[0b10], [0b00]]
+    scales = [int.from_bytes(beat.tobytes(), "little") for beat in job.beats["i_scales"]]
+    assert scales == [0x4000, 0xF << 32 | 0x3F80, 0xE << 32 | 0xC000]
+    assert job.outputs == 1
 
 
 def test_a_starved_model_is_reported(rng):

@@ -14,6 +14,7 @@ from lutverif.mutants import MUTANTS, Mutant
 KINDS = {
     "sign", "plane order", "stale table", "lost back-pressure", "reset", "width", "padding",
     "scale", "zero term", "accumulate clear", "rounding", "exponent", "hazard", "index",
+    "special value",
 }  # fmt: skip
 SLICE = ["table-overwritten", "load-step-survives", "psum-a-bit-short", "ties-away-from-zero"]
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from lutcore.errors import InputError
+from lutcore.formats import ACTIVATIONS, INT8, IntegerFormat
+from lutcore.numbers import representable
 from lutverif import quantise
 
 RANDOM = np.random.default_rng(7)
@@ -79,10 +81,44 @@ def test_groups_of_zeros_stay_zero() -> None:
 
 def test_int8_rows() -> None:
     a = np.array([[127.0, -63.5, 1.5, 0.25], [0.0, 0.0, 0.0, 0.0], [-2.0, 1.0, 0.0, 0.0]])
-    codes, scales = quantise.int8_rows(a.astype(np.float16))
+    codes, scales = quantise.activation_rows(a.astype(np.float16), INT8)
     assert codes.dtype == np.int8 and scales.dtype == np.float32
     assert codes.tolist() == [[127, -64, 2, 0], [0, 0, 0, 0], [-127, 64, 0, 0]]
     assert scales.tolist() == [1.0, 0.0, float(np.float32(2 / 127))]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_rows(name: str) -> None:
+    fmt = ACTIVATIONS[name]
+    a = RANDOM.standard_normal((6, 40)) * 2.0 ** np.arange(-6, 6, 2)[:, None]
+    values, scales = quantise.activation_rows(a, fmt)
+    assert values.shape == (6, 40) and scales.shape == (6,)
+    assert representable(values, fmt).all()
+    largest = np.abs(values.astype(np.float64)).max(axis=1)
+    if isinstance(fmt, IntegerFormat):
+        assert values.dtype == (np.int16 if name == "int16" else np.int8)
+        assert (largest == fmt.max).all()
+        unit = scales.astype(np.float64)[:, None]
+    else:
+        assert values.dtype == (np.float16 if name == "fp16" else np.float32)
+        unit = scales[:, None] * np.maximum(
+            np.abs(values.astype(np.float64)) * 2.0**-fmt.fraction_bits, 2.0**fmt.unit_exponent
+        )
+    real = values.astype(np.float64) * scales[:, None]
+    assert (np.abs(real - a) <= unit * 0.500001).all()
+    if name in ("fp16", "bf16"):
+        assert (scales == 1).all()
+    if name in ("e4m3", "e5m2"):
+        assert (np.frexp(scales)[0] == 0.5).all()
+        top = {"e4m3": 448, "e5m2": 57344}[name]
+        assert (largest <= top).all() and (largest > top / 2 * 0.9).all()
+
+
+def test_powers_of_two_at_the_edge() -> None:
+    a = np.array([[448.0, 1], [449, 1], [224, 0], [0, 0]])
+    values, scales = quantise.activation_rows(a, ACTIVATIONS["e4m3"])
+    assert scales.tolist() == [1, 2, 0.5, 1]
+    assert values.tolist() == [[448, 1], [224, 0.5], [448, 0], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -106,4 +142,4 @@ def test_refuses(weights: np.ndarray, bits: int, group: int, message: str) -> No
 
 def test_refuses_infinite_activations() -> None:
     with pytest.raises(InputError, match=r"^activations must be finite, but .*\[1, 0\] is inf$"):
-        quantise.int8_rows(np.array([[0.0], [np.inf]], np.float16))
+        quantise.activation_rows(np.array([[0.0], [np.inf]], np.float16), INT8)
