@@ -29,7 +29,7 @@ from lutcore.weights import (
 from lutverif import golden
 
 from .importers import Imported
-from .lowering import Part, Route, lower, nearest
+from .lowering import Part, Route, lower
 from .types import DataType, named
 
 __all__ = ["Product", "Tensor", "convert", "pad", "product", "slice"]
@@ -157,14 +157,11 @@ class Tensor:
         i = imported
         return cls(named(i.type), i.codes, i.scales, i.zeros, i.offsets, i.group, order=i.order)
 
-    def route(self, config: TensorCoreConfig, lossy: bool = False) -> Route:
-        """How the codes are lowered; with `lossy`, to the nearest affine integers.
+    def route(self, config: TensorCoreConfig) -> Route:
+        """How the codes are lowered; InputError where there is no lossless route.
 
-        Types of 2 bits go by the codes that occur: without code 3, tq2_0 is ternary. InputError
-        where there is no lossless route, unless `lossy`.
+        Types of 2 bits go by the codes that occur: without code 3, tq2_0 is ternary.
         """
-        if lossy:
-            return nearest(self.dtype, config)
         codes = tuple(int(code) for code in np.unique(self.codes)) if self.dtype.bits == 2 else None
         route = lower(self.dtype, config, codes)
         if not route.lossless:
@@ -174,7 +171,7 @@ class Tensor:
             )
         return route
 
-    def weights(self, config: TensorCoreConfig, lossy: bool = False) -> Weights:
+    def weights(self, config: TensorCoreConfig) -> Weights:
         """The weights for a core, without `tensor_scale` and in the order of the codes.
 
         Exact, or InputError: where FP32 has no numbers for the scales that the route needs.
@@ -185,8 +182,8 @@ class Tensor:
             return AffineWeights(
                 self.codes, bits, self.scales, self.zeros, self.blocks, self.offsets
             )
-        route = self.route(config, lossy)
-        if self.dtype.rounded and not lossy:
+        route = self.route(config)
+        if self.dtype.rounded:
             return self._from_values(route)
         single = len(route.parts) == 1 and route.base == 0
         part = route.parts[0]
@@ -306,7 +303,7 @@ def _products(
             return found
     where = _first(rest != 0)
     raise InputError(
-        f"scales{list(where)} = {scales[where]} times {float(factor):.6g} is no number of fp32"
+        f"scales{list(where)} = {scales[where]:.6g} times {float(factor):.6g} is no number of fp32"
     )
 
 
@@ -468,7 +465,7 @@ def convert(tensor: Tensor, dtype: DataType, lossy: bool = False) -> Converted:
     scales, offsets = tensor.scales, tensor.offsets
     assert tensor.group is not None and scales is not None
     group = dtype.group or tensor.group
-    if tensor.group % group and tensor.codes.shape[1] > group:
+    if tensor.group % group and tensor.codes.shape[1] > tensor.group:
         raise InputError(
             f"group must be a multiple of {group} for {dtype.name}, not {tensor.group}"
         )

@@ -100,6 +100,8 @@ class DataType:
                 raise InputError(f"{field} must be one of {', '.join(SCALES)}, not {name!r}")
         if self.rounded and (self.zero or self.offset is not None):
             raise InputError("rounded must be False for a type with zero points or offsets")
+        if not isinstance(self.reserved, tuple):
+            raise InputError(f"reserved must be a tuple, not {self.reserved!r}")
         for code in self.reserved:
             if type(code) is not int or not 0 <= code < 1 << self.bits:
                 raise InputError(f"reserved must be codes below {1 << self.bits}, not {code!r}")

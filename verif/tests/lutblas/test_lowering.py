@@ -1,230 +1,186 @@
-"""Data types and their lowering: terms of the core against exact fractions of the definition."""
+"""Routes from codes to planes: the sum of the parts against the levels, in exact fractions."""
 
 from __future__ import annotations
 
-import doctest
+from collections.abc import Sequence
 from fractions import Fraction
 
-import ml_dtypes
 import numpy as np
 import pytest
-from gfloat import decode_float
-from gfloat.formats import format_info_ocp_e2m1, format_info_ocp_e2m3, format_info_ocp_e3m2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lutblas import types
-from lutblas.lowering import lower, nearest
-from lutblas.tensors import Tensor, convert, pad, product
-from lutblas.tensors import slice as cut
+from lutblas.lowering import Route, lower, nearest
+from lutblas.tensors import Tensor
 from lutblas.types import TYPES, DataType, codebook
 from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.errors import InputError
-from lutcore.formats import SCALES
-from lutcore.layout import check_weights
-from lutcore.numbers import rounded
 
-CONFIGS = [PRESETS["paper"], PRESETS["ternary"], TensorCoreConfig(m=1, n=2, weight_bits=2)]
-
-
-def tensor(rng: np.random.Generator, dtype: DataType) -> Tensor:
-    """All codes of the type, two rows, with metadata of any value."""
-    group = dtype.group or 16
-    codes = np.resize(dtype.codes, (2, -(-len(dtype.codes) // group) * group))
-    shape = (2, codes.shape[1] // group)
-
-    def numbers(name: str | None) -> np.ndarray | None:
-        if name is None:
-            return None
-        if name == "e8m0":
-            return np.ldexp(1.0, rng.integers(-20, 20, shape)).astype(np.float32)
-        fmt = SCALES[name]
-        assert not isinstance(fmt, type(SCALES["e8m0"]))
-        return rounded(rng.normal(size=shape), fmt).astype(np.float32)  # type: ignore[arg-type]
-
-    zeros = rng.integers(0, 1 << dtype.bits, shape).astype(np.float64) if dtype.zero else None
-    offsets = numbers(dtype.offset)
-    return Tensor(dtype, codes.astype(np.uint8), numbers(dtype.scale), zeros, offsets, group)
+CONFIGS = {name: PRESETS[name] for name in ("paper", "tiny", "ternary")} | {
+    "two planes": TensorCoreConfig(m=1, n=2, weight_bits=2),
+    "one plane": TensorCoreConfig(m=1, n=2, weight_bits=1),
+}
+EXACT_IN_FLOAT32 = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
-def check(rng: np.random.Generator, dtype: DataType, config: TensorCoreConfig) -> None:
-    t = tensor(rng, dtype)
-    terms = check_weights(t.weights(config), config)
-    assert t.scales is not None
-    for n, k in np.ndindex(*t.codes.shape):
-        block = k // t.blocks
-        weight = Fraction(0)
-        for term in terms:
-            places = zip(term.plane_weights.tolist(), term.digits[:, n, k].tolist(), strict=True)
-            planes = sum(place * digit for place, digit in places) - int(term.zeros[n, block])
-            weight += Fraction(float(term.scales[n, block])) / 2 * planes
-            if term.offsets is not None:
-                weight += Fraction(float(term.offsets[n, block]))
-        level, scale = float(dtype.levels[t.codes[n, k]]), t.scales[n, block]
-        if dtype.rounded:
-            expected = Fraction(float(np.float32(level) * scale))
+def total(route: Route, code: int) -> Fraction:
+    """The weight that the terms of the specification give, for a block scale of 1."""
+    weight = route.base
+    for part in route.parts:
+        column = [int(digit) for digit in part.digits[:, code]]
+        if part.equal:
+            planes = sum(column)
         else:
-            zero = Fraction(0) if t.zeros is None else Fraction(float(t.zeros[n, block]))
-            expected = (Fraction(level) - zero) * Fraction(float(scale))
-            if t.offsets is not None:
-                expected += Fraction(float(t.offsets[n, block]))
-        assert weight == expected, (n, k)
+            planes = 0
+            for digit in column:  # the most significant first
+                planes = 2 * planes + digit
+        weight += part.unit * (planes - part.zero) / 2
+    return weight
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=["paper", "ternary", "two planes"])
+def check(route: Route, codes: Sequence[int] | None = None) -> None:
+    """Every code comes out exactly, and every part fits the core."""
+    dtype, config = route.dtype, route.config
+    digits = {-1, 0, 1} if config.table_digits == 3 else {-1, 1}
+    assert route.lossless
+    for code in dtype.codes if codes is None else codes:
+        assert total(route, int(code)) == Fraction(float(dtype.levels[code])), code
+    for part in route.parts:
+        assert part.digits.shape[1] == 1 << dtype.bits
+        assert 1 <= len(part.digits) <= config.weight_bits
+        assert -(1 << (config.zero_bits - 1)) <= part.zero < 1 << (config.zero_bits - 1)
+        assert set(part.digits.ravel().tolist()) <= digits
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("name", TYPES)
-def test_every_code_is_exact(rng: np.random.Generator, name: str, config: TensorCoreConfig) -> None:
-    assert lower(TYPES[name], config).lossless
-    check(rng, TYPES[name], config)
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=["paper", "ternary", "two planes"])
-def test_random_codebooks_and_integers(rng: np.random.Generator, config: TensorCoreConfig) -> None:
-    for trial in range(40):
-        size = int(rng.integers(2, 17))
-        levels = rng.normal(size=size).astype(np.float32)
-        if trial % 3 == 0:
-            levels = np.concatenate([levels, -levels])[:16]
-        if trial % 5 == 0:
-            levels[0] = 0
-        if trial % 7 == 0:
-            levels[-1] = levels[0]
-        check(rng, codebook(levels), config)
-        bits = (size - 1).bit_length()
-        whole = np.resize(rng.integers(-300, 300, size), 1 << bits)
-        scale = "fp16" if trial % 2 else "fp32"
-        check(rng, DataType("whole", bits, whole.__getitem__, scale=scale), config)
+def test_every_type_is_exact(name: str, config: str) -> None:
+    check(lower(TYPES[name], CONFIGS[config]))
 
 
 @pytest.mark.parametrize(
-    ("name", "preset", "planes", "passes"),
+    ("name", "config", "kind", "planes", "passes"),
     [
-        ("ternary", "paper", 2, 1),
-        ("ternary", "ternary", 1, 1),
-        ("int4", "paper", 4, 1),
-        ("q4_1", "paper", 4, 1),
-        ("mxfp4", "paper", 5, 1),
-        ("fp6_e3m2", "paper", 10, 2),
-        ("iq4_nl", "paper", 8, 1),
-        ("nf4", "paper", 15, 15),
+        ("ternary", "paper", "ternary", 2, 1),
+        ("ternary", "ternary", "ternary", 1, 1),
+        ("ternary", "one plane", "ternary", 2, 2),
+        ("tq1_0", "ternary", "ternary", 1, 1),
+        ("uint1", "paper", "affine", 1, 1),
+        ("int1", "paper", "affine", 1, 1),
+        ("int4", "paper", "affine", 4, 1),
+        ("int4", "two planes", "affine", 4, 2),
+        ("int8", "paper", "affine", 8, 1),
+        ("int8", "two planes", "affine", 8, 4),
+        ("q4_1", "paper", "affine", 4, 1),
+        ("mxfp4", "paper", "affine", 5, 1),
+        ("nvfp4", "tiny", "affine", 5, 1),
+        ("fp4_e2m1", "ternary", "signed", 4, 1),
+        ("fp6_e2m3", "paper", "affine", 7, 1),
+        ("fp6_e3m2", "paper", "affine", 10, 2),
+        ("mxfp6_e3m2", "paper", "affine", 10, 2),
+        ("iq4_nl", "paper", "affine", 8, 1),
+        ("nf4", "paper", "steps", 15, 15),
     ],
 )
-def test_planes_and_passes(name: str, preset: str, planes: int, passes: int) -> None:
-    route = lower(TYPES[name], PRESETS[preset])
-    assert (route.planes, route.passes) == (planes, passes)
+def test_planes_and_passes(name: str, config: str, kind: str, planes: int, passes: int) -> None:
+    route = lower(TYPES[name], CONFIGS[config])
+    assert (route.kind, route.planes, route.passes) == (kind, planes, passes)
 
 
-def test_a_sum_of_bits_has_as_many_planes() -> None:
-    """A codebook that is a weighted sum of its bits is a Walsh expansion of few terms."""
-    weights = np.array([1.0, 2.75, 7.125, 19.0])
-    levels = (np.arange(16)[:, None] >> np.arange(4) & 1) @ weights
-    route = lower(DataType("sums", 4, levels.__getitem__), PRESETS["paper"])
-    assert route.lossless and route.planes <= 8
+def test_cycles_of_a_route() -> None:
+    """On the paper's core a step has 4 weights, and a rescale round takes 16 beats."""
+    int4 = lower(TYPES["int4"], PRESETS["paper"])  # blocks of 64: 16 steps of 4 planes
+    assert int4.lookup_cycles == int4.cycles == 4 / 4
+    nf4 = lower(TYPES["nf4"], PRESETS["paper"])  # 15 passes of 16 steps
+    assert nf4.lookup_cycles == 15 / 4
+    nvfp4 = lower(TYPES["nvfp4"], PRESETS["paper"])  # blocks of 16: 4 steps of 5 planes
+    assert nvfp4.lookup_cycles == nvfp4.cycles == 5 / 4
+    q4_1 = lower(TYPES["q4_1"], PRESETS["paper"])  # 8 steps of 4 planes hide two rounds of 16
+    assert q4_1.cycles == 32 / 32
+    assert str(int4) == "int4: affine, 4 planes in 1 passes, 1 cycles a weight, lossless"
 
 
-def test_the_nearest_says_how_far_it_is() -> None:
+def test_only_the_codes_that_occur() -> None:
+    """Without code 3, tq2_0 is ternary, of one pass on a core of ternary digits."""
+    whole = lower(TYPES["tq2_0"], PRESETS["ternary"])
+    part = lower(TYPES["tq2_0"], PRESETS["ternary"], (0, 1, 2))
+    assert (whole.planes, part.planes) == (2, 1) and part.kind == "ternary"
+    check(part, (0, 1, 2))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    levels=st.lists(EXACT_IN_FLOAT32, min_size=2, max_size=16)
+    | st.lists(st.floats(-8, -0.125, width=16), min_size=2, max_size=16)
+    | st.lists(st.sampled_from([-3.0, 0.0, 0.5, 3.0]), min_size=2, max_size=16)
+    | st.lists(EXACT_IN_FLOAT32, min_size=1, max_size=8).map(lambda x: [*x, *(-v for v in x)])
+)
+def test_random_codebooks(config: str, levels: list[float]) -> None:
+    """Of 1 to 4 bits: unordered, with duplicates, lopsided, negative only, symmetric."""
+    check(lower(codebook(levels), CONFIGS[config]))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(levels=st.integers(1, 4).flatmap(
+    lambda bits: st.lists(st.integers(-300, 300), min_size=1 << bits, max_size=1 << bits)
+))  # fmt: skip
+def test_random_integers(config: str, levels: list[int]) -> None:
+    bits = (len(levels) - 1).bit_length()
+    check(lower(DataType("whole", bits, np.array(levels).__getitem__), CONFIGS[config]))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("level", [0.0, -2.0, 7.0, 0.375])
+def test_a_single_level(config: str, level: float) -> None:
+    check(lower(codebook([level] * 3), CONFIGS[config]))
+    check(lower(DataType("one", 2, np.full(4, level).__getitem__), CONFIGS[config]))
+
+
+@pytest.mark.parametrize("config", ["paper", "ternary"])
+def test_a_codebook_of_256_levels(rng: np.random.Generator, config: str) -> None:
+    route = lower(codebook(rng.normal(size=256).astype(np.float32)), CONFIGS[config])
+    check(route)
+    assert route.planes == 255
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_walsh_wins_where_codes_are_sums_of_their_bits(config: str) -> None:
+    """Four odd weights, one a bit: a plane a bit, where steps would take 15."""
+    weights = np.array([1.0, 3.0, 13.0, 1021.0])
+    levels = ((np.arange(16)[:, None] >> np.arange(4) & 1) * 2 - 1) @ weights
+    route = lower(DataType("sums", 4, levels.__getitem__, scale="fp16"), CONFIGS[config])
+    check(route)
+    assert (route.kind, route.planes) == ("walsh", 4)
+
+
+def worst(route: Route) -> Fraction:
+    levels = route.dtype.levels
+    return max(abs(total(route, c) - Fraction(float(levels[c]))) for c in route.codes)
+
+
+@pytest.mark.parametrize("config", ["paper", "ternary", "two planes"])
+def test_the_nearest_says_how_far_it_is(rng: np.random.Generator, config: str) -> None:
+    for trial in range(20):
+        levels = rng.normal(size=16) * np.exp(rng.normal(size=16)) + 10 * (trial % 3 - 1)
+        route = nearest(DataType("rough", 4, levels.__getitem__), CONFIGS[config])
+        assert route.error == worst(route) > 0 and not route.lossless
+        # The unit is below 2/255 of the span; low and a level are each within half of it.
+        assert float(route.error) <= 2 / 255 * (levels.max() - levels.min())
+        assert "error up to" in str(route)
+
+
+def test_what_has_no_lossless_route_is_refused(rng: np.random.Generator) -> None:
+    """FP64 levels times FP32 scales: more than two FP32 numbers hold."""
     levels = np.array([0.0, 1e-30, 1.0, 3.7])
-    route = nearest(DataType("wide", 2, levels.__getitem__), PRESETS["paper"])
-    worst = max(abs(route.value(code) - Fraction(level)) for code, level in enumerate(levels))
-    assert not route.lossless and route.error == worst
-    assert float(route.error) < 3.7 / 255
-
-
-def test_ocp_levels() -> None:
-    for name, dtype, info in (
-        ("fp4_e2m1", ml_dtypes.float4_e2m1fn, format_info_ocp_e2m1),
-        ("fp6_e2m3", ml_dtypes.float6_e2m3fn, format_info_ocp_e2m3),
-        ("fp6_e3m2", ml_dtypes.float6_e3m2fn, format_info_ocp_e3m2),
-    ):
-        codes = np.arange(1 << TYPES[name].bits, dtype=np.uint8)
-        assert np.array_equal(TYPES[name].levels, codes.view(dtype).astype(np.float64))
-        theirs = [decode_float(info, int(code)).fval for code in codes]
-        assert np.array_equal(TYPES[name].levels, theirs)
-    for name, dtype in (
-        ("fp8_e4m3", ml_dtypes.float8_e4m3fn),
-        ("fp8_e5m2", ml_dtypes.float8_e5m2),
-    ):
-        codes = TYPES[name].codes
-        theirs = codes.view(dtype).astype(np.float64)
-        assert np.array_equal(TYPES[name].levels[codes], theirs)
-        assert len(codes) == np.isfinite(np.arange(256, dtype=np.uint8).view(dtype)).sum()
-
-
-def test_the_type_of_the_guide_works() -> None:
-    assert doctest.testmod(types).failed == 0 < doctest.testmod(types).attempted
-
-
-CALLS: list[int] = []
-
-
-def changing(codes: np.ndarray) -> np.ndarray:
-    CALLS.append(1)
-    return codes * 1.0 + len(CALLS)
-
-
-@pytest.mark.parametrize(
-    ("decode", "message"),
-    [
-        (changing, "decode must be a function of the code"),
-        (
-            lambda codes: np.cumsum(codes * 1.0).reshape(codes.shape),
-            "decode must be a function of the code",
-        ),
-        (lambda codes: codes / 0.0, r"code 0 decodes to nan; a finite one would do"),
-        (lambda codes: codes[:1] * 1.0, "decode must give real numbers of shape"),
-        (lambda codes: 1 / 0, "decode raises ZeroDivisionError"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_types_that_cannot_be(decode: types.Decode, message: str) -> None:
-    with pytest.raises(InputError, match=f"^type mine: {message}"):
-        DataType("mine", 2, decode)
-
-
-def test_codebooks_that_cannot_be() -> None:
-    with pytest.raises(InputError, match="code 1 decodes to nan"):
-        codebook([0.0, np.nan])
-    with pytest.raises(InputError, match="2 to 256 real numbers"):
-        codebook([1.0])
-    with pytest.raises(InputError, match="which no fp32 is"):
-        codebook([0.1, 1.0])
-
-
-def test_blocks_have_to_divide(rng: np.random.Generator) -> None:
-    codes = rng.integers(0, 16, (2, 40)).astype(np.uint8)
-    with pytest.raises(InputError, match="K must be a multiple of 32 for mxfp4, not 40; 64 would"):
-        Tensor(TYPES["mxfp4"], codes, np.ones((2, 2), np.float32))
-    padded = pad(TYPES["mxfp4"], codes)
-    assert padded.shape == (2, 64) and not TYPES["mxfp4"].levels[padded[:, 40:]].any()
-
-
-def test_slices_conversions_and_their_errors(rng: np.random.Generator) -> None:
-    codes = rng.integers(0, 16, (3, 64)).astype(np.uint8)
-    source = Tensor(TYPES["mxfp4"], codes, np.ldexp(np.float32(1), rng.integers(-4, 4, (3, 2))))
-    part = cut(source, (1, 3), (32, 64))
-    assert np.array_equal(part.real(), source.real()[1:3, 32:])
-    with pytest.raises(InputError, match="columns must start and stop at multiples"):
-        cut(source, columns=(16, 64))
-    wider = convert(source, TYPES["mxfp8_e4m3"])
-    assert wider.error == 0 and np.array_equal(wider.tensor.real(), source.real())
-    with pytest.raises(InputError, match="has no .* of mxfp4"):
-        convert(source, TYPES["int2"])
-    assert convert(source, TYPES["int2"], lossy=True).error > 0
-
-
-def test_the_tensor_scale_rounds_once_more(rng: np.random.Generator) -> None:
-    codes = rng.integers(0, 16, (4, 32)).astype(np.uint8)
-    scales = np.full((4, 2), 0.5, np.float32)
-    values = rng.integers(-128, 128, (3, 32)).astype(np.int8)
-    plain = product(values, Tensor(TYPES["nvfp4"], codes, scales), PRESETS["paper"]).out
-    factor = float(np.float32(0.1))
-    scaled = Tensor(TYPES["nvfp4"], codes, scales, tensor_scale=factor)
-    out = product(values, scaled, PRESETS["paper"]).out
-    assert np.array_equal(out, (plain.astype(np.float64) * factor).astype(np.float32))
-
-
-def test_an_order_permutes_the_activations(rng: np.random.Generator) -> None:
-    codes = rng.integers(0, 16, (4, 32)).astype(np.uint8)
-    order = rng.permutation(32)
-    values = rng.integers(-128, 128, (3, 32)).astype(np.int8)
-    ordered = Tensor(TYPES["int4"], codes, np.ones((4, 1), np.float32), order=order)
-    out = product(values, ordered, PRESETS["paper"]).out
-    assert np.array_equal(out, values.astype(np.float64) @ ordered.real().T)
+    dtype = DataType("fine", 2, levels.__getitem__)
+    route = lower(dtype, PRESETS["paper"])
+    assert not route.lossless and route.error == worst(route)
+    codes = np.resize(np.arange(4), (2, 8)).astype(np.uint8)
+    fine = Tensor(dtype, codes, np.ones((2, 1), np.float32))
+    message = (
+        r"^type fine has no lossless route; the nearest is 8 planes with an error up to \S+ sc"
+    )
+    with pytest.raises(InputError, match=message):
+        fine.weights(PRESETS["paper"])

@@ -70,3 +70,41 @@ def test_foreign_byte_and_memory_order(folder: Path, gemm: Callable[..., Any]) -
     np.save("B.npy", np.asfortranarray(np.load("A.npy").astype(">f2")))
     assert gemm(activations="B.npy", out="P.npz").status == 0
     assert Path("O.npz").read_bytes() == Path("P.npz").read_bytes()
+
+
+@pytest.mark.parametrize("output", ["fp16", "bf16"])
+def test_outputs_of_half_precision(output: str, folder: Path, gemm: Callable[..., Any]) -> None:
+    assert gemm(output=output) == (0, "", "")
+    assert gemm(output=output, backend="rtl", out="P.npz") == (0, "", "")
+    weights = read_weights(Path("W.npz"))
+    assert not isinstance(weights, Tensor)
+    expected = golden.core(np.load("A.npy"), weights, TINY, output)
+    with np.load("O.npz") as results, np.load("P.npz") as rtl:
+        assert results["out"].dtype == (np.float16 if output == "fp16" else np.float32)
+        assert expected.any() and results["out"].tobytes() == expected.tobytes()
+        assert rtl["out"].tobytes() == expected.tobytes()
+        if output == "bf16":
+            assert not (bits(results["out"]) & 0xFFFF).any()
+
+
+def test_weights_of_more_bits_take_several_passes(folder: Path, gemm: Callable[..., Any]) -> None:
+    """4-bit weights on a core of 3 planes; integer sums and powers of two: nothing is rounded."""
+    with np.load("W.npz") as archive:
+        arrays: dict[str, Any] = dict(archive) | {"scales": np.full((5, 5), 0.25, np.float32)}
+    np.savez("W.npz", **arrays)
+    Path("c.toml").write_text("m = 2\nn = 4\nweight_bits = 3\n")
+    assert gemm(config="c.toml").status == gemm(out="P.npz").status == 0
+    with np.load("O.npz") as results, np.load("P.npz") as whole:
+        assert np.array_equal(bits(results["out"]), bits(whole["out"])) and whole["out"].any()
+
+
+def test_subnormal_scales(folder: Path, gemm: Callable[..., Any]) -> None:
+    with np.load("T.npz") as archive:
+        arrays: dict[str, Any] = dict(archive) | {
+            "scales": np.full((5, 1), 3e-45, np.float32)
+        }  # 2 units
+    np.savez("T.npz", **arrays)
+    assert gemm(weights="T.npz").status == 0
+    units = 2 * (np.load("A.npy").astype(np.int64) @ arrays["ternary"].T)
+    with np.load("O.npz") as results:
+        assert units.any() and np.array_equal(results["out"], np.ldexp(np.float32(1), -149) * units)
