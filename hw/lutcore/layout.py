@@ -17,7 +17,7 @@ from .config import TRIT_CODE_BITS, TRITS, TensorCoreConfig
 from .errors import InputError
 from .formats import SCALES
 from .numbers import representable
-from .weights import Term, Weights
+from .weights import Term, Weights, raw_factor
 
 __all__ = [
     "OFFSET_ZERO",
@@ -143,6 +143,7 @@ class PackedWeights:
     scale     the format of the scales, one of `config.scales`
     scales    [tiles of N, rounds of all passes, n] float32, 1 in padded columns
     zeros     [tiles of N, rounds of all passes, n] int64, 0 in padded columns
+    factor    what raw sums are multiplied by, to be in units of half the weights' scale
     """
 
     shape: tuple[int, int]
@@ -151,6 +152,7 @@ class PackedWeights:
     scale: str
     scales: NDArray[np.float32]
     zeros: NDArray[np.int64]
+    factor: int
 
 
 def check_weights(weights: Weights, config: TensorCoreConfig) -> tuple[Term, ...]:
@@ -231,6 +233,7 @@ def pack(weights: Weights, config: TensorCoreConfig) -> PackedWeights:
         scale=scale_format(terms, config),
         scales=by_tile(scales, 1),
         zeros=by_tile(zeros, 0),
+        factor=raw_factor(weights, config),
     )
 
 

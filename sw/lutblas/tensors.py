@@ -198,7 +198,7 @@ class Tensor:
             if route.kind == "affine":
                 return self._affine(part, scale)
         terms = [
-            self._term(part, scale)
+            self._term(part, scale, last=part is route.parts[-1])
             for part, scales in zip(route.parts, scaled, strict=True)
             for scale in scales
         ]
@@ -215,11 +215,21 @@ class Tensor:
             zeros = zeros + self.zeros / float(part.unit)
         return AffineWeights(values[self.codes], planes, scales, zeros, self.blocks, self.offsets)
 
-    def _term(self, part: Part, scales: NDArray[np.float32]) -> Term:
-        """A term of a part. Every piece of its scale has the planes and z'."""
+    def _term(self, part: Part, scales: NDArray[np.float32], last: bool = False) -> Term:
+        """A term of a part. Every piece of its scale has the planes and z'.
+
+        The last part of an affine route, the one of the lowest planes, takes the zero points.
+        """
         zeros = np.full(scales.shape, part.zero, np.int64)
-        if self.zeros is not None:
-            raise InputError(f"zeros do not fit {self.dtype.name}, whose planes are not affine")
+        if self.zeros is not None and last:
+            doubled = 2 * self.zeros / float(part.unit)
+            if not np.array_equal(doubled, np.rint(doubled)):
+                where = _first(doubled != np.rint(doubled))
+                raise InputError(
+                    f"zeros{list(where)} is {self.zeros[where]:g}, but zero points of "
+                    f"{self.dtype.name} must be multiples of {float(part.unit) / 2:g}"
+                )
+            zeros += np.rint(doubled).astype(np.int64)
         return Term(part.digits[:, self.codes], part.equal, scales, zeros)
 
     def _from_values(self, route: Route) -> Weights:

@@ -7,7 +7,7 @@ the benches would not see a wrong layout if they took it from the RTL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lutcore.config import TensorCoreConfig
 from lutcore.formats import ACTIVATIONS, OUTPUTS, SCALES
 from lutcore.layout import PackedWeights, pack
 from lutcore.numbers import encode
-from lutcore.weights import Weights, raw_factor
+from lutcore.weights import Weights
 
 from .golden import activation_format, check_activations
 from .native import HarnessError, NativeModel, core_model
@@ -189,9 +189,9 @@ def run(
 ) -> NativeResult:
     """A GEMM on a model of the core. Raises HarnessError where the model misbehaves.
 
-    Results are those of `golden.core`; int32 results are not yet multiplied by `raw_factor`.
+    Results are those of `golden.core`.
     """
-    width = packed.shape[0]
+    width, raw = packed.shape[0], output == "int32"
     out = np.zeros((activations.shape[0], width), dtype=np.uint32)
     cycles = steps = 0
     for job in jobs(activations, packed, config, output, activation_type):
@@ -200,7 +200,8 @@ def run(
         out[job.rows] = _outputs(results["o_outputs"], config, height, width)
         cycles += taken
         steps += job.beats["i_weights"].shape[0]
-    return NativeResult(_values(out, output), cycles, steps)
+    values = _values(out, output)
+    return NativeResult(values * np.int32(packed.factor) if raw else values, cycles, steps)
 
 
 def gemm(
@@ -220,7 +221,4 @@ def gemm(
     check_activations(activations, weights, config, output, activation_type)
     packed = pack(weights, config)
     with core_model(config, waves) as model:
-        result = run(model, activations, packed, config, output, activation_type)
-    if output == "int32":
-        return replace(result, out=result.out * np.int32(raw_factor(weights, config)))
-    return result
+        return run(model, activations, packed, config, output, activation_type)

@@ -61,6 +61,13 @@ MUTANTS = [
            "self.scale.sign ^ (self.difference < 0)", "self.difference < 0"),
     Mutant("minus-in-a-decoder", "sign", "decoder", "lookup.py",
            "pair.negate.eq(b_minus | (a_minus & b_zero))", "pair.negate.eq(b_minus)", "ternary"),
+    Mutant("minus-in-a-coded-pair", "sign", "decoder", "lookup.py",
+           "pair.negate.eq(code[2])", "pair.negate.eq(0)", "ternary"),
+    Mutant("carry-lost-in-the-tree", "sign", "lane", "lookup.py",
+           "Cat(Const(1, 1), a) + Cat(carries.pop(), b)",
+           "Cat(Const(1, 1), a) + Cat(carries.pop() & (len(carries) != 1), b)", "ternary"),
+    Mutant("zero-digit-selects", "special value", "decoder", "lookup.py",
+           "Cat(*entry) & (~zero).replicate(4)", "Cat(*entry)", "ternary"),
     Mutant("planes-from-the-low-end", "plane order", "lane", "lookup.py",
            "psum << 1", "psum >> 1"),
     Mutant("shift-a-step-late", "plane order", "precompute", "precompute.py",
@@ -71,6 +78,8 @@ MUTANTS = [
            "Mux(keep, other.half, load_half)", "load_half"),
     Mutant("kept-without-its-peaks", "stale table", "precompute", "precompute.py",
            "Mux(keep, other.peaks, largest)", "largest"),
+    Mutant("keep-loads-anew", "stale table", "core", "precompute.py",
+           "keep = passes.payload.keep", "keep = passes.payload.keep & 0"),
     Mutant("table-overwritten", "lost back-pressure", "table", "table.py",
            "steps.ready.eq(~tables.valid | tables.ready)", "steps.ready.eq(1)"),
     Mutant("psums-overwritten", "lost back-pressure", "lookup", "lookup.py",
@@ -94,8 +103,16 @@ MUTANTS = [
            "plane_end.eq(step == bank.descriptor.steps)", "plane_end.eq(step == c.max_steps - 1)"),
     Mutant("one-scale-for-all-columns", "scale", "rescale", "rescale.py",
            "scales.payload[column].scale,", "scales.payload[0].scale,"),
+    Mutant("scale-format-of-the-first", "scale", "rescale", "rescale.py",
+           "self.decode.placed(m, code, number_format, column)",
+           "self.decode.placed(m, code, number_format & 0, column)"),
+    Mutant("scale-bias-of-the-first", "scale", "rescale", "rescale.py",
+           "Mux(number_format == index, FP32.bias - fmt.bias, rebias)", "rebias"),
     Mutant("zero-point-added", "zero term", "rescale", "rescale.py",
            "- zero * waiting.sums[row]", "+ zero * waiting.sums[row]"),
+    Mutant("offsets-on-psums", "zero term", "rescale", "rescale.py",
+           "Value.cast(waiting.columns) >> column_bits",
+           "Value.cast(waiting.columns).rotate_right(column_bits)"),
     Mutant("sum-over-all-planes", "zero term", "precompute", "precompute.py",
            "control.restart_sum.eq(first_step)",
            "control.restart_sum.eq(first_step & ~plane.any())"),
@@ -114,10 +131,28 @@ MUTANTS = [
            "(total[guard - 1] & (rest | total[guard]))", "total[guard - 1]"),
     Mutant("sticky-bit-lost", "rounding", "fma", "fma.py",
            "moved[: digits + 1].any()", "moved[digits]"),
+    Mutant("every-round-is-the-last", "rounding", "rescale", "rescale.py",
+           "kind.last.eq(rescaling.kind.last & last_round)", "kind.last.eq(1)"),
+    Mutant("output-cut-from-fp32", "rounding", "fma", "fma.py",
+           "Cat(shifted[low:-1], field[:field_bits]) + chosen(kind_3, increment)",
+           "Cat(shifted[low:-1], field[:field_bits]) + increment(FP32)"),
+    Mutant("output-by-way-of-fp32", "rounding", "fma", "fma.py",
+           "half, rest = shifted[last - 1], shifted[: last - 1].any()",
+           "half = shifted[last - 1]\n"
+           "            rest = shifted[0 if fmt is FP32 else low : last - 1].any()"),
+    Mutant("peak-not-rounded-up", "rounding", "peak", "block.py",
+           "(balanced(rests, add) << padding)", "0"),
     Mutant("peak-does-not-spill", "exponent", "precompute", "block.py",
            "self.carry = (2 << self.fraction_bits) - math.ceil(fitting)", "self.carry = 0"),
     Mutant("step-below-the-unit", "exponent", "precompute", "block.py",
            "margin > 0", "margin != 0"),
+    Mutant("peak-not-normalised", "exponent", "precompute", "block.py",
+           "m.d.comb += shifts.eq(count)", "m.d.comb += shifts.eq(0)"),
+    Mutant("output-exponent-of-fp32", "exponent", "fma", "fma.py",
+           "top - (FP32.bias - fmt.bias)", "top"),
+    Mutant("output-overflow-of-fp32", "special value", "fma", "fma.py",
+           "(field >= fmt.special_field) | (result_field >= fmt.special_field)",
+           "(field >= FP32.special_field) | (result_field >= FP32.special_field)"),
     Mutant("subnormal-addend", "exponent", "fma", "fma.py",
            "Mux(addend_field.any(), addend_field, 1)", "addend_field"),
     Mutant("e4m3-with-infinity", "special value", "decode", "decode.py",
@@ -128,6 +163,9 @@ MUTANTS = [
            "hazard.eq(busy_stages[0] | busy_stages[1])", "hazard.eq(busy_stages[0])"),
     Mutant("written-a-stage-early", "index", "rescale", "rescale.py",
            "write.addr.eq(indices[2])", "write.addr.eq(indices[1])"),
+    Mutant("columns-do-not-move", "index", "rescale", "rescale.py",
+           "Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits)",
+           "Value.cast(waiting.columns).eq(Value.cast(waiting.columns))"),
 ]  # fmt: skip
 
 
@@ -194,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", choices=[m.name for m in MUTANTS], help="one")
     options = parser.parse_args(arguments)
     chosen = [m for m in MUTANTS if options.only in (None, m.name)]
-    console = Console(width=max(120, Console().width))
+    console = Console(width=max(140, Console().width))
     if options.list:
         table = Table("mutant", "kind", "file", "old", "new")
         for mutant in chosen:
@@ -205,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     if trouble:
         print(trouble)
         return 1
-    seen = Column("seen", no_wrap=True, overflow="ellipsis")
+    seen = Column("seen", no_wrap=True, overflow="ellipsis", max_width=44)
     table = Table("mutant", "kind", "bench", "verdict", "seconds", seen)
     with ThreadPoolExecutor(WORKERS) as pool:
         verdicts = list(pool.map(check, chosen))

@@ -69,14 +69,15 @@ async def random_passes(dut: Any) -> None:
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """Lanes start `fill` cycles after the activations; max(p s, N/R, 3) cycles a pass, no gaps,
-    whether activations are sent or kept."""
+    """Lanes start `fill` cycles after the activations; a pass takes the longer of p s and
+    max(N/R, 3) cycles a round, without gaps, whether activations are sent or kept."""
     config, rng = configuration(), np.random.default_rng(14)
     bench = Bench(dut, INPUTS, OUTPUTS)
     columns = max(config.n // config.rescale_columns, 3)
     full = config.block // config.k
+    output = next(name for name in config.outputs if name != "int32")
     for planes, steps in ((1, full), (config.weight_bits, full), (1, 1), (2, max(1, full // 2))):
-        for keep in (False, True):
+        for keep, offset in ((False, False), (True, False), (True, True)):
             await bench.reset()
             fmt = config.formats[0]
             item = Pass(
@@ -84,7 +85,8 @@ async def cycle_contract(dut: Any) -> None:
                 stimulus.activations(rng, fmt, config.m, steps * config.k),
                 np.ones((planes, config.n, steps * config.k), np.int8),
                 False,
-                Kind(output=config.outputs[0]),
+                Kind(output=output),
+                offset=offset,
                 scale=config.scales[0],
             )
             count = 8
@@ -94,6 +96,6 @@ async def cycle_contract(dut: Any) -> None:
             assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == TensorCore.fill
             outputs = bench.outputs["o_outputs"].moves
             beats = config.n // config.rescale_columns
-            period = max(planes * steps, columns)
+            period = max(planes * steps, columns * (1 + offset))
             starts = outputs[::beats]
             assert np.diff(starts).tolist() == [period] * (count - 1), (planes, steps, starts)

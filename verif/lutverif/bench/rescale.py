@@ -107,12 +107,13 @@ async def cycle_contract(dut: Any) -> None:
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats = config.n // config.rescale_columns
     period = max(beats, 3)
+    output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))
         await bench.reset()
         before = {name: len(stream.moves) for name, stream in bench.inputs.items()}
         given = len(bench.outputs["o_outputs"].moves)
-        bench.send(passes.beats([Kind(output=config.outputs[0])] * 6, offset=rounds == 2))
+        bench.send(passes.beats([Kind(output=output)] * 6, offset=rounds == 2))
         await bench.finish()
         taken = bench.inputs["i_scales"].moves[before["i_scales"] :]
         ends = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -107,6 +108,26 @@ def test_random_codebooks_and_integers(rng: np.random.Generator, config: str) ->
         whole = np.resize(rng.integers(-300, 300, size), 1 << bits)
         scale = "fp16" if trial % 2 else "fp32"
         check(tensor(rng, DataType("whole", bits, whole.__getitem__, scale=scale)), CONFIGS[config])
+
+
+@pytest.mark.parametrize("weight_bits", [1, 2, 3, 8])
+@pytest.mark.parametrize("step", [1, 2, 0.5, 3])
+def test_zero_points_of_levels_of_any_step_on_cores_of_few_planes(
+    weight_bits: int, step: float
+) -> None:
+    stepped = DataType("stepped", 4, lambda code: step * code.astype(float) - 5 * step, zero=True)
+    codes = np.arange(32, dtype=np.uint8).reshape(2, 16) % 16
+    zeros = step * np.array([[3, -2.5], [0, 7]])
+    t = Tensor(stepped, codes, f32([[3, 0.5], [1, 7]]), zeros, group=8)
+    check(t, replace(PAPER, weight_bits=weight_bits))
+
+
+def test_zero_points_that_no_integer_holds() -> None:
+    stepped = DataType("stepped", 4, lambda code: 3.0 * code, zero=True)
+    codes = np.arange(16, dtype=np.uint8).reshape(1, 16)
+    t = Tensor(stepped, codes, f32([[3]]), np.array([[1.0]]))
+    with pytest.raises(InputError, match=r"^zeros\[0, 0\] is 1, but zero points of stepped must"):
+        t.weights(replace(PAPER, weight_bits=2))
 
 
 def test_zero_points_of_halves_and_beyond_the_codes() -> None:

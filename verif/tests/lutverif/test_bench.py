@@ -26,6 +26,8 @@ CASES = [
 BROKEN = "module lut_tensor_core_lane(input clk);\nassign;\nendmodule\n"
 EDGES = [
     ("rescale", "narrow"),
+    ("rescale", "trits"),
+    ("fma", "floats"),
     ("fma", "integers"),
     ("fma", "precise"),
     ("decode", "floats"),
@@ -77,7 +79,7 @@ def test_a_bench_that_does_not_build_says_why(
 
 
 # The other presets run in the tests of the command and of the harness.
-@pytest.mark.parametrize("name", ["tiny", "narrow", "integers", "floats", "precise"])
+@pytest.mark.parametrize("name", ["tiny", "narrow", "integers", "floats", "precise", "trits"])
 def test_soak(name: str) -> None:
     elements = [count for _, count in soak.rounds([soak.CONFIGURATIONS[name]], 1000, 40)]
     assert len(elements) == 40
