@@ -60,8 +60,8 @@ def peak_bits(config: TensorCoreConfig) -> int:
 
 
 def _lift(config: TensorCoreConfig) -> int:
-    """Bits by which an aligned significand can be longer than S, guard bits not counted."""
-    return max(0, config.table_bits - 1 - config.significand_bits)
+    """Bits by which an aligned significand can be longer than S."""
+    return max(0, config.total_bits - 1 - config.significand_bits)
 
 
 def shift_bits(config: TensorCoreConfig) -> int:
@@ -79,8 +79,8 @@ class BlockScale:
     exponent  e, 0 where the row is nonfinite
     shift     for `Align`: by how much a significand of exponent field 1 is shifted to the right
 
-    A normal peak fits a table step of 2^(field + q - padding + S - table_bits) if its significand
-    is below a constant, and twice that step if not: one adder, whose `carry` makes the significands
+    A normal peak fits a unit of 2^(field + q - padding + S - total_bits) if its significand is
+    below a constant, and twice that unit if not: one adder, whose `carry` makes the significands
     that do not fit spill into the next field. A peak of field 0 is normalised first, as far as e
     can go down to q.
     """
@@ -88,14 +88,15 @@ class BlockScale:
     def __init__(self, config: TensorCoreConfig) -> None:
         self.config = config
         self.fraction_bits = _fraction_bits(config)
-        bits = config.table_bits + config.guard
-        fitting = Fraction(config.doubled_peak_limit << (self.fraction_bits + 1), 1 << bits)
+        fitting = Fraction(
+            config.doubled_peak_limit << (self.fraction_bits + 1), 1 << config.total_bits
+        )
         self.carry = (2 << self.fraction_bits) - math.ceil(fitting)
         assert 0 <= self.carry < 1 << self.fraction_bits
         widest = max(
             (fmt.significand_bits for fmt in config.formats if not config.exact(fmt)), default=0
         )
-        self.most_shifts = max(0, widest + 1 - config.table_bits)
+        self.most_shifts = max(0, widest + 1 - config.total_bits)
 
     def find(
         self, m: Module, code: Value, number_format: Value, name: str
@@ -118,7 +119,7 @@ class BlockScale:
         m.d.comb += margin.eq(
             ((normalised + self.carry) >> self.fraction_bits)
             - shifts
-            + constant(lambda fmt: fmt.significand_bits - c.table_bits)
+            + constant(lambda fmt: fmt.significand_bits - c.total_bits)
         )
         above = Signal(shift_bits(c), name=f"above_{name}")
         with m.If(~constant(c.exact) & (margin > 0)):
@@ -194,7 +195,7 @@ class Peak(Unit):
 
 
 class Align(Unit):
-    """One activation to a two's complement integer in guard units (2^-guard table steps).
+    """One activation to a two's complement integer in units of 2^e, to nearest, ties to even.
 
     Combinational. value: a code of the format; format: its place in `config.activations`;
     shift: that of the row, from `BlockScale`; nonfinite: the row has an infinity or NaN, which
@@ -221,7 +222,7 @@ class Align(Unit):
         m = Module()
         c = self.config
         number = self.decode.placed(m, self.value, self.format, 0)
-        headroom = c.guard + _lift(c)
+        headroom = _lift(c)
         width = c.significand_bits + headroom
         # No activation is larger than its row's peak: the shift is never negative.
         shift = Signal(max(len(self.shift), len(number.field)))

@@ -58,7 +58,6 @@ class TensorCoreConfig:
     lookup_group     g, activations that one table combines (2 to 6; ternary: 2)
     groups_per_step  tables that a lane reads in one cycle
     table_bits       width of a table entry, two's complement (4 to 16)
-    guard_bits       bits below a table step in which activations are summed (0 to 8)
     block            most activations along K that share one scale; a multiple of k
     weight_bits      most bit planes in a pass (1 to 8)
     zero_bits        width of the doubled zero point z' = 2z + 1 - 2^bits (2 to 16)
@@ -78,8 +77,7 @@ class TensorCoreConfig:
     table_digits: int = 2
     lookup_group: int = 4
     groups_per_step: int = 1
-    table_bits: int = 10
-    guard_bits: int = 3
+    table_bits: int = 9
     block: int = 64
     weight_bits: int = 8
     zero_bits: int = 10
@@ -108,7 +106,6 @@ class TensorCoreConfig:
             ("lookup_group", 2, 6),
             ("groups_per_step", 1, 64),
             ("table_bits", 4, 16),
-            ("guard_bits", 0, 8),
             ("block", 2, 4096),
             ("weight_bits", 1, 8),
             ("zero_bits", 2, 16),
@@ -183,9 +180,18 @@ class TensorCoreConfig:
         """The result formats built in; the `output` field of a pass indexes this tuple."""
         return tuple(OUTPUTS[name] for name in self.outputs)
 
+    @property
+    def total_bits(self) -> int:
+        """Width of the signed sum of a lookup group that an entry stands for.
+
+        Sums of +x and -x of the same integers are all odd or all even. Binary tables hold that bit
+        once, and entries without it; ternary ones, whose digits may be 0, hold whole sums.
+        """
+        return self.table_bits + 1 if self.table_digits == 2 else self.table_bits
+
     def exact(self, fmt: FloatFormat | IntegerFormat) -> bool:
-        """Whether tables hold every sum of activations of `fmt` exactly, in steps of 1."""
-        return isinstance(fmt, IntegerFormat) and self.table_bits >= fmt.bits + self.group_bits
+        """Whether tables hold every sum of activations of `fmt` in units of 1."""
+        return isinstance(fmt, IntegerFormat) and self.total_bits >= fmt.bits + self.group_bits
 
     @property
     def raw(self) -> bool:
@@ -230,64 +236,59 @@ class TensorCoreConfig:
         return max(fmt.bits for fmt in self.formats)
 
     @property
-    def guard(self) -> int:
-        """Guard bits in hardware: guard_bits where a format is not exact, else 0."""
-        return 0 if all(self.exact(fmt) for fmt in self.formats) else self.guard_bits
-
-    @property
     def significand_bits(self) -> int:
         """Width of a decoded significand: the widest of the formats built in."""
         return max(fmt.significand_bits for fmt in self.formats)
 
     @property
     def doubled_peak_limit(self) -> int:
-        """Twice the bound on the peak of a block, in units of 2^-guard table steps.
+        """Twice the bound on the peak of a block, in units of its exponent.
 
-        A peak below it leaves room for the alignment of lookup_group activations and still rounds
-        to an entry of at most 2^(table_bits-1) - 1: nothing overflows and nothing saturates.
+        A peak below it leaves room for the alignment of lookup_group activations: no sum overflows
+        `total_bits`, and nothing saturates.
         """
-        return (((1 << self.table_bits) - 1) << self.guard) - self.lookup_group
+        return (1 << self.total_bits) - self.lookup_group
 
     @property
     def aligned_bits(self) -> int:
-        """Width of an aligned activation, two's complement, in units of 2^-guard table steps."""
-        return max(
-            fmt.bits + self.guard if self.exact(fmt) else _signed_bits(self.doubled_peak_limit // 2)
-            for fmt in self.formats
-        )
+        """Width of an aligned activation, two's complement."""
+        return max(fmt.bits if self.exact(fmt) else self.total_bits for fmt in self.formats)
 
     def exponent_range(self, fmt: FloatFormat | IntegerFormat) -> tuple[int, int]:
         """Bounds of the block exponent e of `fmt`; it never leaves them."""
         if self.exact(fmt):
             return 0, 0
         low = fmt.unit_exponent
-        # A peak is below 2^peak_exponent, and one below 2^(e + table_bits - 2) always fits.
+        # A peak is below 2^peak_exponent, and one below 2^(e + total_bits - 2) always fits.
         peak_exponent = low + fmt.largest_field - 1 + fmt.significand_bits + self.group_bits
-        return low, max(low, peak_exponent + 2 - self.table_bits)
+        return low, max(low, peak_exponent + 2 - self.total_bits)
 
     @property
     def exponent_bits(self) -> int:
-        """Width of the two's complement block exponent e (a table step is 2^e)."""
+        """Width of the two's complement block exponent e (aligned activations count in 2^e)."""
         bounds = [abs(bound) for fmt in self.formats for bound in self.exponent_range(fmt)]
         return _signed_bits(max(1, *bounds))
 
     @property
     def sum_bits(self) -> int:
-        """Width of the sum of a block's activations in table steps (the all-ones entries)."""
-        return _signed_bits(self._groups_per_block << (self.table_bits - 1))
+        """Width of the sum of a block's aligned activations."""
+        return _signed_bits(self._sum_limit)
 
     @property
     def psum_bits(self) -> int:
-        """Width of a lane's accumulator: all planes of a block."""
-        return _signed_bits(self._psum_limit)
+        """Width of a lane's accumulator: entries of all planes of a block."""
+        return _signed_bits(self._planes * (self._groups_per_block << (self.table_bits - 1)))
+
+    @property
+    def odd_bits(self) -> int:
+        """Width of what the low bits of a row's sums add up to over all planes of a block."""
+        return (self._planes * self._groups_per_block).bit_length()
 
     @property
     def difference_bits(self) -> int:
-        """Width of psum - z' * sum."""
+        """Width of the sum over all planes minus z' times the sum of activations."""
         zero_limit = 1 << (self.zero_bits - 1)
-        return _signed_bits(
-            self._psum_limit + zero_limit * (self._groups_per_block << (self.table_bits - 1))
-        )
+        return _signed_bits((self._planes + zero_limit) * self._sum_limit)
 
     @property
     def column_groups(self) -> int:
@@ -304,9 +305,13 @@ class TensorCoreConfig:
         return self.max_steps * self.groups_per_step
 
     @property
-    def _psum_limit(self) -> int:
-        planes = (1 << self.weight_bits) - 1
-        return planes * (self._groups_per_block << (self.table_bits - 1))
+    def _planes(self) -> int:
+        """What all planes of a pass weigh together."""
+        return (1 << self.weight_bits) - 1
+
+    @property
+    def _sum_limit(self) -> int:
+        return self._groups_per_block << (self.total_bits - 1)
 
     # Files.
 

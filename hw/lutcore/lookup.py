@@ -92,19 +92,20 @@ class Lane(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        # -x = ~x + 1: every term brings a one, and every adder takes one as its carry.
+        # -x = ~x + 1: every term brings a one, and every adder takes one as its carry. An odd sum
+        # 2 t + 1 becomes -(2 t + 1) = 2 ~t + 1, which needs none.
         terms, carries = [], []
         for group in range(c.groups_per_step):
             lines, negate = self._selection(group)
             # AND-OR selection: as small as a multiplexer tree or smaller, and simulates faster.
             entry = Signal(c.table_bits, name=f"entry_{group}")
             choices = [
-                self.tables[group][i].as_unsigned() & line.replicate(c.table_bits)
+                self.tables[group].entries[i].as_unsigned() & line.replicate(c.table_bits)
                 for i, line in enumerate(lines)
             ]
             m.d.comb += entry.eq(balanced(choices, or_))
             terms.append(entry ^ negate.replicate(c.table_bits))
-            carries.append(negate)
+            carries.append(negate & ~self.tables[group].odd if c.table_digits == 2 else negate)
 
         def join(a: Value, b: Value) -> Value:
             width = max(len(a), len(b))
@@ -203,13 +204,8 @@ class LookupArray(Unit):
                     shift=control.shift,
                     psum=psums.payload.columns[column][row],
                 )
-        # The all-ones entry of every table sums the activations: the zero point's factor.
         for row in range(c.m):
-            ones = [tables.payload.rows[row][g][c.entries - 1] for g in range(c.groups_per_step)]
-            total = Signal(signed(c.sum_bits), reset_less=True, name=f"sum_{row}")
-            m.d.comb += psums.payload.sums[row].eq(total)
-            with m.If(step):
-                m.d.sync += total.eq(Mux(control.restart_sum, 0, total) + balanced(ones, add))
+            self._row_sums(m, row, step)
         with m.If(free):
             m.d.sync += psums.valid.eq(step & control.end)
         scaling = Signal(self.layouts.scaling, reset_less=True)
@@ -217,3 +213,26 @@ class LookupArray(Unit):
         with m.If(step & control.end):
             m.d.sync += scaling.eq(tables.payload.scaling)
         return m
+
+    def _row_sums(self, m: Module, row: int, step: Value) -> None:
+        """The sum of the row's activations, for zero points, and that of the low bits of sums."""
+        c = self.config
+        tables, control = self.i_tables.payload.rows[row], self.i_tables.payload.control
+        psums = self.o_psums.payload
+        binary = c.table_digits == 2
+        # The all-ones entry of every table sums its activations.
+        ones: list[Value] = []
+        for table in (tables[group] for group in range(c.groups_per_step)):
+            entry = table.entries[c.entries - 1]
+            ones.append(Cat(table.odd, entry).as_signed() if binary else entry)
+        total = Signal(signed(c.sum_bits), reset_less=True, name=f"sum_{row}")
+        m.d.comb += psums.sums[row].eq(total)
+        with m.If(step):
+            m.d.sync += total.eq(Mux(control.restart_sum, 0, total) + balanced(ones, add))
+        if binary:
+            odd = Signal(c.odd_bits, reset_less=True, name=f"odd_{row}")
+            low_bits: list[Value] = [tables[group].odd for group in range(c.groups_per_step)]
+            doubled = Mux(control.shift, odd << 1, odd) if c.weight_bits > 1 else odd
+            m.d.comb += psums.odds[row].eq(odd)
+            with m.If(step):
+                m.d.sync += odd.eq(Mux(control.clear, 0, doubled) + balanced(low_bits, add))

@@ -76,6 +76,8 @@ class Rescale(Unit):
             ]
             with m.If(last_index):
                 m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
+                if c.table_digits == 2:
+                    m.d.sync += Value.cast(waiting.odds).eq(0)
         with m.If(psums.ready & psums.valid):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
 
@@ -121,12 +123,15 @@ class Rescale(Unit):
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
             for row in range(c.m):
+                psum = waiting.columns[column][row]
+                if c.table_digits == 2:
+                    psum = (psum << 1) + waiting.odds[row]
                 zero = Signal(signed(c.zero_bits), name=f"zero_{column}_{row}")
                 difference = Signal(signed(c.difference_bits), name=f"difference_{column}_{row}")
                 addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
                     zero.eq(scales.payload[column].zero),
-                    difference.eq(waiting.columns[column][row] - zero * waiting.sums[row]),
+                    difference.eq(psum - zero * waiting.sums[row]),
                     addend.eq(Mux(kinds[1].first, 0, read.data[column][row])),
                 ]
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(

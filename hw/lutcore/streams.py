@@ -22,9 +22,9 @@ class StreamLayouts:
     passes       one descriptor per pass
     activations  m rows of k activations, one beat a step; none for a pass with `keep`
     steps        m rows of k aligned activations, repeated for every plane
-    tables       m rows of G tables of 2^(g-1) entries
+    tables       m rows of G tables: 2^(g-1) entries and the low bit of their sums
     weights      n columns of lookup codes, one beat per plane and step
-    psums        m * n accumulators and m activation sums, one beat per pass
+    psums        m * n accumulators, m activation sums, m sums of low bits, one beat per pass
     scales       rescale_columns columns of scale and doubled zero point
     accumulators rescale_columns columns of m FP32 or INT32 accumulators
     outputs      rescale_columns columns of m results
@@ -69,9 +69,12 @@ class StreamLayouts:
                 "scaling": self.scaling,
             }
         )
-        self.row_tables = data.ArrayLayout(
-            data.ArrayLayout(signed(c.table_bits), c.entries), c.groups_per_step
+        # `odd`: the low bit of every sum, see `TensorCoreConfig.total_bits`.
+        odd = {"odd": 1} if c.table_digits == 2 else {}
+        self.table = data.StructLayout(
+            {"entries": data.ArrayLayout(signed(c.table_bits), c.entries), **odd}
         )
+        self.row_tables = data.ArrayLayout(self.table, c.groups_per_step)
         self.tables = data.StructLayout(
             {"rows": rows(self.row_tables), "control": self.control, "scaling": self.scaling}
         )
@@ -94,6 +97,7 @@ class StreamLayouts:
             {
                 "columns": data.ArrayLayout(rows(signed(c.psum_bits)), c.n),
                 "sums": rows(signed(c.sum_bits)),
+                **({"odds": rows(c.odd_bits)} if c.table_digits == 2 else {}),
                 "scaling": self.scaling,
             }
         )

@@ -1,4 +1,4 @@
-"""Tables: half of the signed sums of every lookup group, rounded to `table_bits` and held.
+"""Tables: half of the signed sums of every lookup group, exact, and held for all lanes.
 
 Source: paper section 3 (table symmetry, table quantisation); docs/specification.md, "Tables".
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -20,9 +20,9 @@ __all__ = ["Entries", "Table"]
 class Entries(Unit):
     """The entries of one table. Combinational.
 
-    values: g aligned activations in guard units; entries: entry d is
-    RNE((x_(g-1) + sum of (+x_i if bit i of d else -x_i)) / 2^guard), or for ternary digits
-    x_0, x_1 - x_0, x_1, x_1 + x_0, rounded alike.
+    values: g aligned activations. Sum d is x_(g-1) + sum of (+x_i if bit i of d else -x_i); all
+    sums of a group are odd or all are even. table: `odd` is that bit, entry d the rest of sum d.
+    Ternary tables have the sums x_0, x_1 - x_0, x_1, x_1 + x_0 as entries, and no `odd`.
     """
 
     suffix = "entries"
@@ -31,16 +31,20 @@ class Entries(Unit):
     def ports(self) -> dict[str, Any]:
         c = self.config
         values = data.ArrayLayout(signed(c.aligned_bits), c.lookup_group)
-        entries = data.ArrayLayout(signed(c.table_bits), c.entries)
-        return {"values": In(values), "entries": Out(entries)}
+        return {"values": In(values), "table": Out(self.layouts.table)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        totals = self._ternary_sums() if c.table_digits == 3 else self._binary_sums(m)
-        for index, value in enumerate(totals):
-            total = Signal(signed(c.table_bits + c.guard), name=f"sum_{index}")
-            m.d.comb += [total.eq(value), self.entries[index].eq(self._round(total))]
+        binary = c.table_digits == 2
+        for index, value in enumerate(self._binary_sums(m) if binary else self._ternary_sums()):
+            total = Signal(signed(c.total_bits), name=f"sum_{index}")
+            m.d.comb += [
+                total.eq(value),
+                self.table.entries[index].eq(total[c.total_bits - c.table_bits :]),
+            ]
+        if binary:
+            m.d.comb += self.table.odd.eq(Cat(value[0] for value in self.values).xor())
         return m
 
     def _ternary_sums(self) -> list[Value]:
@@ -75,15 +79,6 @@ class Entries(Unit):
             held.append(signal)
         return held
 
-    def _round(self, total: Signal) -> Value:
-        """total / 2^guard to nearest, ties to even; never overflows, by the choice of E."""
-        guard = self.config.guard
-        if guard == 0:
-            return total
-        floor = total[guard:].as_signed()
-        rest = total[: guard - 1].any() if guard > 1 else 0
-        return floor + (total[guard - 1] & (rest | total[guard]))
-
 
 class Table(Unit):
     """The registers that hold the tables of a step while all lanes read them.
@@ -114,7 +109,7 @@ class Table(Unit):
             for group in range(c.groups_per_step):
                 m.submodules[f"entries_{row}_{group}"] = self.entries.place(
                     values=values.word_select(group, g * c.aligned_bits),
-                    entries=rows[row][group],
+                    table=rows[row][group],
                 )
         m.d.comb += steps.ready.eq(~tables.valid | tables.ready)
         with m.If(steps.ready):

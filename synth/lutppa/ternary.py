@@ -50,7 +50,7 @@ class Design(NamedTuple):
             table_digits=3 if self.one_pass else 2,
             lookup_group=group,
             groups_per_step=self.k // group,
-            table_bits=9 if self.one_pass else 10,
+            table_bits=9,
             block=BLOCKS[self.k],
             weight_bits=self.weight_bits,
         )

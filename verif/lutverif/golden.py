@@ -25,7 +25,9 @@ from lutcore.numbers import representable, rounded
 from lutcore.weights import Term, Weights, check_array, raw_factor
 
 __all__ = [
+    "LookedUp",
     "Precomputed",
+    "Tables",
     "activation_format",
     "activation_sum",
     "built_in",
@@ -46,14 +48,25 @@ _DTYPES = (*_INFERRED, np.dtype(np.float32))
 class Precomputed(NamedTuple):
     """Activations of one segment, aligned to one exponent a row.
 
-    aligned    [M, steps * k] int64, units of 2^(exponent - guard), zero padded
-    exponent   [M] int64, e: a table step is 2^e; 0 for exact formats and nonfinite rows
+    aligned    [M, steps * k] int64, units of 2^exponent, zero padded
+    exponent   [M] int64, e; 0 for exact formats and nonfinite rows
     nonfinite  [M] bool, the row holds an infinity or NaN
     """
 
     aligned: NDArray[np.int64]
     exponent: NDArray[np.int64]
     nonfinite: NDArray[np.bool_]
+
+
+class Tables(NamedTuple):
+    """Tables of one segment: the sums of a group are 2 entry + odd, or entry where D = 3.
+
+    entries  [M, groups, entries] int64
+    odd      [M, groups] int64, 0 or 1: the low bit that all sums of a group share; 0 where D = 3
+    """
+
+    entries: NDArray[np.int64]
+    odd: NDArray[np.int64]
 
 
 def precompute(
@@ -68,7 +81,7 @@ def precompute(
     else:
         exponent = _exponent(_peak(values, fmt, config), fmt, config)
     # The scaling is exact: binary64 is wide enough for every format.
-    aligned = np.rint(np.ldexp(values, config.guard - exponent[:, None])).astype(np.int64)
+    aligned = np.rint(np.ldexp(values, -exponent[:, None])).astype(np.int64)
     exponent[nonfinite] = 0
     return Precomputed(np.pad(aligned, ((0, 0), (0, -length % config.k))), exponent, nonfinite)
 
@@ -93,10 +106,10 @@ def _exponent(
     """[M]: e, the least that keeps the peaks [M] within the tables."""
     limit = config.doubled_peak_limit
     # Below this, 2^exponent <= 2 peak alone exceeds the limit.
-    exponent = np.frexp(peak)[1] + config.guard + 1 - limit.bit_length()
+    exponent = np.frexp(peak)[1] + 1 - limit.bit_length()
     exponent = np.where(peak > 0, exponent, fmt.unit_exponent).astype(np.int64)
     exponent = np.maximum(exponent, fmt.unit_exponent)
-    while (over := np.ldexp(2 * peak, config.guard - exponent) >= limit).any():
+    while (over := np.ldexp(2 * peak, -exponent) >= limit).any():
         exponent += over
     return exponent
 
@@ -110,46 +123,62 @@ def _entry_digits(config: TensorCoreConfig) -> NDArray[np.int64]:
     return 2 * places - 1 if d == 2 else places - 1
 
 
-def table(aligned: NDArray[np.int64], config: TensorCoreConfig) -> NDArray[np.int64]:
-    """Entries [M, groups, entries] in table steps of aligned activations [M, groups * g]."""
+def table(aligned: NDArray[np.int64], config: TensorCoreConfig) -> Tables:
+    """The tables of aligned activations [M, groups * g]; all their sums are exact."""
     grouped = aligned.reshape(len(aligned), -1, config.lookup_group)
     sums = grouped @ _entry_digits(config).T
-    # RNE(sums / 2^u): adding just under a half, or a half if the quotient is odd, then flooring.
-    odd = (sums >> config.guard) & 1
-    half = (1 << config.guard) >> 1
-    return (sums + np.where(odd, half, max(half - 1, 0))) >> config.guard
+    if config.table_digits == 3:
+        return Tables(sums, np.zeros(sums.shape[:2], np.int64))
+    return Tables(sums >> 1, sums[..., 0] & 1)
 
 
-def activation_sum(entries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[M]: sum of a segment's activations in table steps, from the entries of all +1."""
-    return entries[..., -1].sum(axis=1)
+def activation_sum(tables: Tables, config: TensorCoreConfig) -> NDArray[np.int64]:
+    """[M]: sum of a segment's aligned activations, from the entries of all +1."""
+    ones = tables.entries[..., -1]
+    return (ones if config.table_digits == 3 else 2 * ones + tables.odd).sum(axis=1)
+
+
+class LookedUp(NamedTuple):
+    """psum [M, N]: what the lanes accumulate; odd [M]: the same of the low bits of the sums."""
+
+    psum: NDArray[np.int64]
+    odd: NDArray[np.int64]
+
+    def total(self, config: TensorCoreConfig) -> NDArray[np.int64]:
+        """[M, N]: the sum over planes and groups of the sums looked up, in units of 2^e."""
+        return self.psum if config.table_digits == 3 else 2 * self.psum + self.odd[:, None]
 
 
 def lookup(
-    entries: NDArray[np.int64], digits: NDArray[np.int8], equal: bool, config: TensorCoreConfig
-) -> NDArray[np.int64]:
-    """psum [M, N] in table steps: tables [M, groups, entries] read by digits [planes, N, K].
+    tables: Tables, digits: NDArray[np.int8], equal: bool, config: TensorCoreConfig
+) -> LookedUp:
+    """Accumulators after a segment: tables [M, groups] read by digits [planes, N, K].
 
     K is groups * g. Planes come most significant first and weigh 2^i, or 1 each where `equal`.
     """
     g, d = config.lookup_group, config.table_digits
+    entries, odd = tables
     planes, columns, length = digits.shape
     groups = length // g
     if length % g or entries.shape[1:] != (groups, config.entries):
         raise ValueError(f"entries have shape {entries.shape} for digits {digits.shape}")
-    # All combinations in the order of their value, as in `_entry_digits`.
+    # All combinations in the order of their value, as in `_entry_digits`. With the low bit apart,
+    # -(2 t + odd) is 2 (-t - odd) + odd.
     middle = np.zeros((len(entries), groups, d - 2), np.int64)
-    whole = np.concatenate([-entries[..., ::-1], middle, entries], axis=2)
-    whole = whole.transpose(1, 2, 0).copy()
+    negated = -entries[..., ::-1] - odd[..., None]
+    whole = np.concatenate([negated, middle, entries], axis=2).transpose(1, 2, 0).copy()
     places = (digits.reshape(planes, columns, groups, g).astype(np.int64) + 1) * (d - 1) // 2
     index = places @ d ** np.arange(g)
     psum = np.zeros((columns, len(entries)), dtype=np.int64)
+    low_bits = np.zeros(len(entries), dtype=np.int64)
     for plane in index:
         if not equal:
             psum *= 2
+            low_bits *= 2
         for group in range(groups):
             psum += whole[group].take(plane[:, group], axis=0)
-    return psum.T.copy()
+        low_bits += odd.sum(axis=1)
+    return LookedUp(psum.T.copy(), low_bits)
 
 
 def fma(
@@ -201,7 +230,7 @@ def _two_sum(
 
 def rescale(
     acc: NDArray[np.float32] | NDArray[np.int32],
-    psum: NDArray[np.int64] | None,
+    total: NDArray[np.int64] | None,
     sum: NDArray[np.int64],
     exponent: NDArray[np.int64],
     nonfinite: NDArray[np.bool_],
@@ -211,12 +240,12 @@ def rescale(
 ) -> NDArray[np.float32] | NDArray[np.int32]:
     """The accumulator [M, N] after one round of scales.
 
-    psum [M, N], or None in the round of the offsets; sum, exponent, nonfinite [M]; scale, zero
-    (z') [N]. `output` is None for an accumulation in FP32, the name of a float format for the
-    last round, whose result is of that format; both are float32 arrays. With `int32`, acc is int32
-    and takes psum - z' sum modulo 2^32.
+    total [M, N] (`LookedUp.total`), or None in the round of the offsets; sum, exponent, nonfinite
+    [M]; scale, zero (z') [N]. `output` is None for an accumulation in FP32, the name of a float
+    format for the last round, whose result is of that format; both are float32 arrays. With
+    `int32`, acc is int32 and takes total - z' sum modulo 2^32.
     """
-    difference = (0 if psum is None else psum) - zero * sum[:, None]
+    difference = (0 if total is None else total) - zero * sum[:, None]
     if output == "int32":
         return (acc + difference).astype(np.int32)
     fmt = OUTPUTS[output or "fp32"]
@@ -334,21 +363,21 @@ def _check_raw(
 
 
 class _Round(NamedTuple):
-    """What reaches `rescale`; and for the bound, how many groups, and what their planes weigh."""
+    """What reaches `rescale`."""
 
     activations: Precomputed
-    psum: NDArray[np.int64] | None
+    total: NDArray[np.int64] | None
     sum: NDArray[np.int64]
     scale: NDArray[np.float32]
     zero: NDArray[np.int64]
-    groups: int
-    places: int
 
     def accumulate(
         self, acc: NDArray[np.float32] | NDArray[np.int32], output: str | None
     ) -> NDArray[np.float32] | NDArray[np.int32]:
         _, exponent, nonfinite = self.activations
-        return rescale(acc, self.psum, self.sum, exponent, nonfinite, self.scale, self.zero, output)
+        return rescale(
+            acc, self.total, self.sum, exponent, nonfinite, self.scale, self.zero, output
+        )
 
 
 def _rounds(
@@ -361,21 +390,18 @@ def _rounds(
     """The rounds of scales: segment by segment along K, term by term, the offsets after a term."""
     for cut in segments(activations.shape[1], group, config):
         aligned = precompute(activations[:, cut.start : cut.stop], fmt, config)
-        entries = table(aligned.aligned, config)
-        total = activation_sum(entries)
-        groups = -(-(cut.stop - cut.start) // config.lookup_group)
+        tables = table(aligned.aligned, config)
+        sum = activation_sum(tables, config)
         for term in terms:
             digits = term.digits[:, :, cut.start : cut.stop]
             padding = ((0, 0), (0, 0), (0, -digits.shape[2] % config.k))
             digits = np.pad(digits, padding, constant_values=-1)
-            psum = lookup(entries, digits, term.equal, config)
-            scale, zero = term.scales[:, cut.group], term.zeros[:, cut.group]
-            places = int(term.plane_weights.sum())
-            yield _Round(aligned, psum, total, scale, zero, groups, places)
+            total = lookup(tables, digits, term.equal, config).total(config)
+            yield _Round(aligned, total, sum, term.scales[:, cut.group], term.zeros[:, cut.group])
             if term.offsets is not None:
                 offset = term.offsets[:, cut.group]
                 zero = np.full(offset.shape, OFFSET_ZERO, np.int64)
-                yield _Round(aligned, None, total, offset, zero, groups, 0)
+                yield _Round(aligned, None, sum, offset, zero)
 
 
 def _accumulated(
@@ -428,24 +454,24 @@ def error_bound(
 ) -> NDArray[np.float64]:
     """[M, N]: a bound on |core - exact product|; for int32, which is exact, zeros.
 
-    docs/specification.md, "Error": the tables' part (none in exact formats) and half a unit in the
-    last place of every accumulation. Infinite where the result overflows, NaN where it is NaN.
-    Raises InputError as `core` does.
+    docs/specification.md, "Error": half a unit for every activation that was aligned (none in exact
+    formats) and half a unit in the last place of every accumulation. Infinite where the result
+    overflows, NaN where it is NaN. Raises InputError as `core` does.
     """
     fmt = check_activations(activations, weights, config, output, activation_type)
     bound = np.zeros((len(activations), weights.shape[0]))
     if output == "int32":
         return bound
-    # Of a looked-up group, in table steps; a step of the format's own unit loses nothing.
-    lookup_error = 0.5 + config.lookup_group * 2.0 ** -(config.guard + 1)
+    magnitudes = np.abs(weights.real())
+    for cut in segments(activations.shape[1], weights.group, config):
+        along = slice(cut.start, cut.stop)
+        exponent = precompute(activations[:, along], fmt, config).exponent
+        # Multiples of the format's own unit lose nothing.
+        half = np.where(exponent == fmt.unit_exponent, 0.0, np.ldexp(0.5, exponent))
+        bound += half[:, None] * magnitudes[:, along].sum(axis=1)
     acc: NDArray[Any] = bound
-    rounds = _accumulated(activations, weights, config, output, activation_type)
-    for step, acc, accumulated in rounds:
+    for _, acc, accumulated in _accumulated(activations, weights, config, output, activation_type):
         assert isinstance(accumulated, FloatFormat)
-        exponent = step.activations.exponent
-        steps = np.where(exponent == fmt.unit_exponent, 0.0, np.ldexp(lookup_error, exponent))
-        factor = np.abs(step.scale.astype(np.float64)) / 2 * (step.places + np.abs(step.zero))
-        bound += steps[:, None] * step.groups * factor
         bound += _half_unit(acc, accumulated)
     bound *= 1 + 2.0**-30  # the roundings of this sum itself
     return np.where(np.isfinite(acc), bound, np.abs(acc.astype(np.float64)))

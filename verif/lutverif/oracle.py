@@ -242,7 +242,7 @@ def _raw(cuts: list[_Segment], weights: Weights, config: TensorCoreConfig, colum
         (term,) = _terms(weights, config, column, cut.start, cut.stop)
         ((_, zero),) = term.rounds
         assert cut.aligned is not None
-        total += _difference(cut.aligned, term.digits, zero, config)
+        total += _difference(cut.aligned, term.digits, zero)
     return (total + 2**31) % 2**32 - 2**31
 
 
@@ -258,7 +258,7 @@ def _scaled(
         for term in _terms(weights, config, column, cut.start, cut.stop):
             digits = term.digits
             for scale, zero in term.rounds:
-                difference = _difference(cut.aligned, digits, zero, config)
+                difference = _difference(cut.aligned, digits, zero)
                 additions.append(difference * scale * _power(cut.exponent - 1))
                 digits = []  # the second round has no planes
     acc = 0
@@ -294,15 +294,20 @@ def _segment(
     if len(finite) < len(values):
         return _Segment(*cut, None, 0)
     bits = INTEGERS.get(name, math.inf)
-    exact = 2 ** (bits - 1) * config.lookup_group <= 2 ** (config.table_bits - 1)
+    exact = 2 ** (bits - 1) * config.lookup_group <= _limit(config)
     exponent = 0 if exact else _exponent(finite, name, config)
-    unit = _power(exponent - config.guard_bits)
+    unit = _power(exponent)
     return _Segment(*cut, [round(value / unit) for value in finite], exponent)
+
+
+def _limit(config: TensorCoreConfig) -> int:
+    """What the magnitude of a table's sums stays below."""
+    return 2**config.table_bits if config.table_digits == 2 else 2 ** (config.table_bits - 1)
 
 
 def _exponent(values: Sequence[Fraction], name: str, config: TensorCoreConfig) -> int:
     """e of a segment: the least that keeps its peak within the limit."""
-    g, t, u = config.lookup_group, config.table_bits, config.guard_bits
+    g = config.lookup_group
     lowest, significand = 0, 0
     if name in FLOATS:
         exponent_bits, fraction_bits = FLOATS[name]
@@ -314,24 +319,16 @@ def _exponent(values: Sequence[Fraction], name: str, config: TensorCoreConfig) -
         if name in FLOATS and any(magnitudes):
             unit = max(unit, _power(_binade(max(magnitudes)) + 1 - significand))
         peak = max(peak, sum(math.ceil(value / unit) for value in magnitudes) * unit)
-    limit = (_power(t - 1) - Fraction(1, 2)) * 2**u - Fraction(g, 2)
+    limit = _limit(config) - Fraction(g, 2)
     exponent = lowest
-    while peak >= limit * _power(exponent - u):
+    while peak >= limit * _power(exponent):
         exponent += 1
     return exponent
 
 
 def _difference(
-    aligned: Sequence[int],
-    digits: Sequence[tuple[int, Sequence[int]]],
-    zero: int,
-    config: TensorCoreConfig,
+    aligned: Sequence[int], digits: Sequence[tuple[int, Sequence[int]]], zero: int
 ) -> int:
-    """psum - z' sum of one column over a segment."""
-    g, u = config.lookup_group, config.guard_bits
-    total = 0
-    for weight, plane in [*digits, (-zero, [1] * len(aligned))]:
-        for first in range(0, len(aligned), g):
-            group = zip(aligned[first : first + g], plane[first : first + g], strict=True)
-            total += weight * round(Fraction(sum(x * d for x, d in group), 2**u))
-    return total
+    """Sum over planes minus z' times the sum of activations, of one column over a segment."""
+    planes = [*digits, (-zero, [1] * len(aligned))]
+    return sum(w * sum(x * d for x, d in zip(aligned, plane, strict=True)) for w, plane in planes)

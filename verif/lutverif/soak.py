@@ -29,19 +29,19 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
     config.name: config
     for config in (
         TensorCoreConfig(
-            name="narrow", m=1, n=1, lookup_group=2, block=2, table_bits=9, weight_bits=1
+            name="narrow", m=1, n=1, lookup_group=2, block=2, table_bits=8, weight_bits=1
         ),
         TensorCoreConfig(
-            name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
+            name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=8,
             activations=("int8", "int4"), outputs=("int32", "fp16"), rescale_columns=2,
         ),
         TensorCoreConfig(
-            name="floats", m=1, n=6, lookup_group=5, block=20, table_bits=4, guard_bits=0,
+            name="floats", m=1, n=6, lookup_group=5, block=20, table_bits=4,
             weight_bits=3, zero_bits=5, activations=("e5m2", "fp16", "bf16"),
             scales=("bf16", "e8m0", "fp16", "fp32"), outputs=("bf16",), rescale_columns=2,
         ),
         TensorCoreConfig(
-            name="precise", m=1, n=2, lookup_group=6, block=12, table_bits=16, guard_bits=8,
+            name="precise", m=1, n=2, lookup_group=6, block=12, table_bits=16,
             weight_bits=4, zero_bits=8, activations=("fp16", "int8", "int16", "e4m3"),
         ),
         TensorCoreConfig(

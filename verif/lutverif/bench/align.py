@@ -1,4 +1,4 @@
-"""Bench of `Align`: one activation to guard units, against `golden.precompute`."""
+"""Bench of `Align`: one activation to units of the block, against `golden.precompute`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def _check(
     codes &= (1 << config.activation_bits) - 1
     mask = (1 << config.aligned_bits) - 1
     # A significand of field 1 counts in units of q, or less where it is padded. It is shifted right
-    # from `guard` bits up, or from as many more as make all bits of an entry reachable.
+    # from where it stands, or from as many bits up as make all bits of a sum reachable.
     width = config.significand_bits
     unit = fmt.unit_exponent - (width - fmt.significand_bits)
-    headroom = config.guard + max(0, config.table_bits - 1 - width)
+    headroom = max(0, config.total_bits - 1 - width)
     dut.format.value = config.activations.index(fmt.name)
     for row in range(len(rows)):
         nonfinite = bool(want.nonfinite[row])
-        shift = int(want.exponent[row]) - config.guard - unit + headroom
+        shift = int(want.exponent[row]) - unit + headroom
         dut.shift.value = int(rng.integers(1 << len(dut.shift))) if nonfinite else shift
         dut.nonfinite.value = int(nonfinite)
         for code, aligned in zip(codes[row].tolist(), want.aligned[row].tolist(), strict=False):

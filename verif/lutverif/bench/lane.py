@@ -13,7 +13,7 @@ from lutcore import TensorCoreConfig
 from lutcore.layout import lookup_codes
 from lutverif import golden
 
-from .payloads import join
+from .payloads import Payloads, join
 from .runner import configuration
 from .ternary import selections
 
@@ -32,6 +32,7 @@ async def random_and_extreme_sums(dut: Any) -> None:
     size, steps, k = config.groups_per_step, config.block // config.k, config.k
     limit = 1 << (config.table_bits - 1)
     values = np.array([-1, 1] if config.table_digits == 2 else [-1, 0, 1], np.int8)
+    payloads = Payloads(config)
     dut.rst.value = 0
 
     async def clock(enable: bool, clear: bool, shift: bool) -> None:
@@ -45,19 +46,22 @@ async def random_and_extreme_sums(dut: Any) -> None:
         equal = bool(trial & 1) and config.weight_bits > 1
         planes = 2 if equal else int(rng.integers(1, config.weight_bits + 1))
         entries = rng.integers(-limit, limit, (1, steps * size, config.entries))
+        odd = rng.integers(2, size=(1, steps * size)) * (config.table_digits == 2)
         digits = rng.choice(values, (planes, 1, steps * k))
         if trial < 8:  # every entry and every negation alike
             planes = 2 if equal else config.weight_bits
             entries[...] = (-limit, limit - 1)[trial >> 1 & 1]
             digits = np.full((planes, 1, steps * k), (1, -1)[trial >> 2], np.int8)
-        want = int(golden.lookup(entries, digits, equal, config)[0, 0])
+        tables = golden.Tables(entries, odd)
+        want = int(golden.lookup(tables, digits, equal, config).psum[0, 0])
         for plane in range(planes):
             for step in range(steps):
                 while rng.random() < 0.2:
                     dut.selections.value = int(rng.integers(1 << min(62, len(dut.selections))))
                     await clock(False, bool(rng.integers(2)), bool(rng.integers(2)))
-                groups = slice(step * size, (step + 1) * size)
-                dut.tables.value = join((entries[0, groups], config.table_bits))
+                dut.tables.value = join(
+                    *payloads.step_tables(tables, step * size, (step + 1) * size)
+                )
                 own = digits[plane, 0, step * k : (step + 1) * k]
                 dut.selections.value = _selections(own, config)
                 await clock(True, plane == step == 0, step == 0 and not equal)

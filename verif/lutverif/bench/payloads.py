@@ -3,8 +3,8 @@
 Nothing here is taken from the RTL's layouts, so that a wrong layout shows. The inner streams:
 
     steps    m rows of k aligned activations, control, scaling
-    tables   m rows of G tables, control, scaling
-    psums    n columns of m psums, m activation sums, scaling
+    tables   m rows of G tables (entries, then the low bit where D = 2), control, scaling
+    psums    n columns of m psums, m activation sums, m sums of low bits where D = 2, scaling
 
 control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite` and
 the `offset`, `scale`, `first`, `last`, `output` of the pass.
@@ -134,12 +134,22 @@ class Payloads:
     def tables(self, item: Pass) -> list[int]:
         """What `table` makes of the steps of a pass."""
         c = self.config
-        entries = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
+        tables = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
         size = c.groups_per_step
         return [
-            join((entries[:, s * size : (s + 1) * size], c.table_bits), *rest)
+            join(*self.step_tables(tables, s * size, (s + 1) * size), *rest)
             for s, rest in self._replay(item)
         ]
+
+    def step_tables(self, tables: golden.Tables, start: int, stop: int) -> list[Field]:
+        """Tables start..stop of every row."""
+        fields: list[Field] = []
+        for entries, odd in zip(tables.entries, tables.odd, strict=True):
+            for group in range(start, stop):
+                fields.append((entries[group], self.config.table_bits))
+                if self.config.table_digits == 2:
+                    fields.append((odd[group], 1))
+        return fields
 
     def _replay(self, item: Pass) -> list[tuple[int, list[Field]]]:
         """(step, control and scaling) of every beat: planes outside, steps inside."""
@@ -173,16 +183,19 @@ class Payloads:
         bits = c.code_bits // codes.shape[-1]
         return [join((codes[p, :, s], bits)) for p in range(planes) for s in range(steps)]
 
-    def looked_up(self, item: Pass) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """psum [m, n] and activation sum [m] of a pass."""
+    def looked_up(self, item: Pass) -> tuple[golden.LookedUp, NDArray[np.int64]]:
+        """What the lanes accumulate in a pass, and the activation sums [m]."""
         c = self.config
-        entries = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
-        return golden.lookup(entries, item.digits, item.equal, c), golden.activation_sum(entries)
+        tables = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
+        return golden.lookup(tables, item.digits, item.equal, c), golden.activation_sum(tables, c)
 
-    def psums(self, psum: NDArray[np.int64], total: NDArray[np.int64], scaling: list[Field]) -> int:
-        """One beat of psums [m, n] and sums [m]."""
+    def psums(
+        self, looked_up: golden.LookedUp, sums: NDArray[np.int64], scaling: list[Field]
+    ) -> int:
+        """One beat of psums [m, n], sums [m] and sums of low bits [m]."""
         c = self.config
-        return join((psum.T, c.psum_bits), (total, c.sum_bits), *scaling)
+        odds: list[Field] = [(looked_up.odd, c.odd_bits)] if c.table_digits == 2 else []
+        return join((looked_up.psum.T, c.psum_bits), (sums, c.sum_bits), *odds, *scaling)
 
     def scales(
         self,

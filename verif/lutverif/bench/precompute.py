@@ -45,7 +45,7 @@ async def random_passes_of_every_kind(dut: Any) -> None:
 
 
 def _about_the_limits(fmt: FloatFormat | IntegerFormat, rng: np.random.Generator) -> list[Any]:
-    """Lookup groups [g] whose peak just fits a table step, and just does not."""
+    """Lookup groups [g] whose peak just fits a unit, and just does not."""
     config = configuration()
     g, bits, unit = config.lookup_group, fmt.significand_bits, fmt.unit_exponent
     # Significands that can stand in units of 2^exponent: subnormal and of a middle exponent.
@@ -66,7 +66,7 @@ def _about_the_limits(fmt: FloatFormat | IntegerFormat, rng: np.random.Generator
 
 @cocotb.test()
 async def peaks_about_the_limits(dut: Any) -> None:
-    """Peaks next to those at which the table step doubles."""
+    """Peaks next to those at which the unit doubles."""
     config, rng = configuration(), np.random.default_rng(8)
     bench = Bench(dut, INPUTS, OUTPUTS)
     await bench.reset()

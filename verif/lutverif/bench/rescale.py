@@ -47,9 +47,11 @@ class _Passes:
             raw = kind.output == "int32"
             rounds = 2 if (rng.random() < 0.3 if offset is None else offset) and not raw else 1
             name = c.scales[rng.integers(len(c.scales))]
-            sums = c.block // c.lookup_group << (c.table_bits - 1)
-            psum = _bounded(rng, (c.m, c.n), ((1 << c.weight_bits) - 1) * sums)
-            total = _bounded(rng, (c.m,), sums)
+            groups, planes = c.block // c.lookup_group, (1 << c.weight_bits) - 1
+            psum = _bounded(rng, (c.m, c.n), planes * groups << (c.table_bits - 1))
+            odd = np.abs(_bounded(rng, (c.m,), planes * groups)) * (c.table_digits == 2)
+            looked_up = golden.LookedUp(psum, odd)
+            sums = _bounded(rng, (c.m,), groups << (c.total_bits - 1))
             exponent, nonfinite = np.zeros(c.m, np.int64), np.zeros(c.m, np.bool_)
             if self.exponents and not raw:
                 exponent = rng.integers(*self.exponents, c.m, endpoint=True)
@@ -65,8 +67,8 @@ class _Passes:
                 if turn and rng.random() < 0.5:
                     zero[...] = OFFSET_ZERO
                 output = kind.output if raw or (kind.last and turn == rounds - 1) else None
-                operand = None if turn else psum
-                acc = golden.rescale(acc, operand, total, exponent, nonfinite, scale, zero, output)
+                operand = None if turn else looked_up.total(c)
+                acc = golden.rescale(acc, operand, sums, exponent, nonfinite, scale, zero, output)
                 beats["i_scales"] += self.payloads.scales(scale, zero, name, rng)
             item = Pass(
                 c.formats[0],
@@ -78,7 +80,7 @@ class _Passes:
                 scale=name,
             )
             scaling = [(exponent, c.exponent_bits), (nonfinite, 1), *self.payloads.rescaling(item)]
-            beats["i_psums"].append(self.payloads.psums(psum, total, scaling))
+            beats["i_psums"].append(self.payloads.psums(looked_up, sums, scaling))
             if kind.last:
                 beats["o_outputs"] += self.payloads.outputs(acc, kind.output)
         return beats

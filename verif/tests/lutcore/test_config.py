@@ -1,7 +1,6 @@
 """`lutcore.config`: every error by its text, derived sizes, presets and files."""
 
 import dataclasses
-import itertools
 import re
 from fractions import Fraction
 
@@ -12,7 +11,7 @@ from lutcore.errors import ConfigError, LutCoreError
 from lutcore.formats import ACTIVATIONS, BF16, FP16, INT4, INT8, INT16, SCALES
 
 FIELDS = (
-    "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, guard_bits, block, "
+    "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, block, "
     "weight_bits, zero_bits, activations, scales, outputs, rescale_columns"
 )
 KNOWN = ", ".join(ACTIVATIONS)
@@ -35,7 +34,6 @@ def exactly(text):
         ("lookup_group", 2, 6),
         ("groups_per_step", 1, 64),
         ("table_bits", 4, 16),
-        ("guard_bits", 0, 8),
         ("block", 2, 4096),
         ("weight_bits", 1, 8),
         ("zero_bits", 2, 16),
@@ -124,7 +122,7 @@ def test_ranges_include_their_ends():
         m=1, n=4096, lookup_group=6, groups_per_step=64, table_bits=16, block=384, zero_bits=16
     )
     TensorCoreConfig(
-        m=1024, n=1, lookup_group=2, table_bits=4, guard_bits=0, block=2, weight_bits=1,
+        m=1024, n=1, lookup_group=2, table_bits=4, block=2, weight_bits=1,
         zero_bits=2, activations=("fp16",),
     )  # fmt: skip
 
@@ -133,17 +131,18 @@ def test_derived_sizes_of_paper():
     config = preset("paper")
     assert (config.m, config.n, config.k, config.lanes) == (2, 64, 4, 128)
     assert (config.max_steps, config.entries, config.group_bits) == (16, 8, 2)
-    assert (config.activation_bits, config.guard, config.column_groups) == (16, 3, 16)
+    assert (config.activation_bits, config.total_bits, config.column_groups) == (16, 10, 16)
     assert config.weight_beat_bytes == 32
-    assert config.doubled_peak_limit == 8180  # (511.5 - 4/2/8) * 8 guard units, doubled
-    assert config.aligned_bits == 13  # -4090..4090
+    assert config.doubled_peak_limit == 1020  # 512 - 4/2, doubled
+    assert config.aligned_bits == 10
     assert config.exponent_range(FP16) == (-24, 10)
     assert config.exponent_range(BF16) == (-133, 122)
     assert config.exponent_range(INT8) == config.exponent_range(INT4) == (0, 0)
     assert config.exponent_range(INT16) == (0, 10)
     assert config.exponent_bits == 9
     assert config.sum_bits == 15  # 16 groups of -512..511
-    assert config.psum_bits == 22
+    assert config.psum_bits == 21  # 255 x 16 entries of -256..255
+    assert config.odd_bits == 12  # 255 x 16
     assert config.difference_bits == 24
     assert config.code_bits == 4
 
@@ -156,10 +155,16 @@ def test_derived_sizes_of_ternary():
 
 
 def test_exact_formats():
-    config = TensorCoreConfig(m=1, n=1, table_bits=9)
+    config = TensorCoreConfig(m=1, n=1, table_bits=8)
     assert config.exact(INT4) and not config.exact(INT8)
-    assert TensorCoreConfig(m=1, n=1, table_bits=10).exact(INT8)
-    assert not TensorCoreConfig(m=1, n=1, table_bits=16, lookup_group=2).exact(INT16)
+    assert TensorCoreConfig(m=1, n=1, table_bits=9).exact(INT8)
+    assert TensorCoreConfig(m=1, n=1, table_bits=5).exact(INT4)
+    assert TensorCoreConfig(m=1, n=1, table_bits=16, lookup_group=2).exact(INT16)
+    ternary = {"table_digits": 3, "lookup_group": 2, "groups_per_step": 3, "block": 6}
+    for table_bits in (8, 9):
+        config_3 = TensorCoreConfig(m=1, n=1, table_bits=table_bits, **ternary)
+        assert config_3.total_bits == table_bits
+        assert config_3.exact(INT8) == (table_bits == 9)
     assert not config.exact(FP16)
     assert not config.raw and TensorCoreConfig(m=1, n=1).raw
     assert not TensorCoreConfig(m=1, n=1, outputs=("fp32",)).raw
@@ -167,28 +172,26 @@ def test_exact_formats():
 
 @pytest.mark.parametrize("g", range(2, 7))
 def test_peaks_below_the_limit_fit(g):
-    for table_bits, guard in itertools.product(range(4, 17), range(9)):
+    for table_bits in range(4, 17):
         config = TensorCoreConfig(
-            m=1, n=1, lookup_group=g, block=g, table_bits=table_bits, guard_bits=guard,
-            activations=("fp16",),
-        )  # fmt: skip
-        top = Fraction(2 ** (table_bits - 1)) - Fraction(1, 2)
+            m=1, n=1, lookup_group=g, block=g, table_bits=table_bits, activations=("fp16",)
+        )
         limit = Fraction(config.doubled_peak_limit, 2)
-        assert (limit + Fraction(g, 2)) / 2**guard == top
+        assert limit + Fraction(g, 2) == 2**table_bits
         # Any peak has an e at which it stays above half a table's range.
-        assert limit > 2 ** (table_bits - 2 + guard)
+        assert limit > 2 ** (table_bits - 1)
 
 
-def test_guard_is_for_inexact_formats_only():
-    for activations, table_bits, guard, aligned in (
-        (("int8",), 10, 0, 8),
-        (("int8", "int4"), 10, 0, 8),
-        (("int8",), 9, 3, 12),
-        (("int4", "fp16"), 4, 3, 7),
-        (("int8", "fp16"), 10, 3, 13),
+def test_aligned_activations():
+    for activations, table_bits, aligned in (
+        (("int8",), 9, 8),
+        (("int8", "int4"), 9, 8),
+        (("int8",), 8, 9),
+        (("int4", "fp16"), 4, 5),
+        (("int8", "fp16"), 9, 10),
     ):
         config = TensorCoreConfig(m=1, n=1, activations=activations, table_bits=table_bits)
-        assert (config.guard, config.aligned_bits) == (guard, aligned)
+        assert config.aligned_bits == aligned
     assert TensorCoreConfig(m=1, n=1, activations=("int8", "e4m3")).activation_bits == 8
 
 
@@ -203,7 +206,7 @@ def test_toml_round_trip(name, tmp_path):
 def test_toml_round_trip_of_every_field(tmp_path):
     config = TensorCoreConfig(
         name="other", m=3, n=6, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=12,
-        guard_bits=1, block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
+        block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
         scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3,
     )  # fmt: skip
     default = TensorCoreConfig(m=1, n=1)

@@ -147,24 +147,24 @@ def test_specified_integers_are_the_product(raw):
 
 
 def test_specified_floats_by_hand():
-    # g = 2, t = 4, u = 0: peak / step + 1 < 7.5. Peak 8: steps of 1 give 9, of 2 give 5. Aligned
-    # [4 (RNE of 7/2), 0 (RNE of 1/2), 0, -2], entries of all +1: 4 and -2.
+    # g = 2, t = 4: peak / 2^e + 1 < 16. Peak 16: units of 1 give 17, of 2 give 9. Aligned are
+    # [8 (RNE of 15/2), 0 (RNE of 1/2), 0, -2].
     config = TensorCoreConfig(
-        m=1, n=1, lookup_group=2, table_bits=4, guard_bits=0, block=4, activations=("fp16",)
+        m=1, n=1, lookup_group=2, table_bits=4, block=4, activations=("fp16",)
     )
-    activations = np.array([[7, 1, 1, -4]], np.float16)
+    activations = np.array([[15, 1, 1, -4]], np.float16)
     weights = TernaryWeights(
         np.array([[1, 1, 0, -1], [1, 1, 1, 1]], np.int8), np.ones((2, 1), np.float32), 4
     )
     got = oracle.specified(activations, weights, config)
-    assert got == np.array([[12.0, 4.0]], np.float32).view(np.uint32).tolist()
-    # With one guard bit the limit is 15 half steps: steps of 1 give 16 + 1, of 2 give 8 + 1. The
-    # aligned are [7, 1, 1, -4] half steps; entries RNE(8/2) = 4, RNE(-3/2) = -2, RNE(5/2) = 2.
+    assert got == np.array([[20.0, 12.0]], np.float32).view(np.uint32).tolist()
+    # Ternary tables hold whole sums: 16 / 2^e + 1 < 8, units of 4. Aligned [4, 0, 0, -1].
     config = TensorCoreConfig(
-        m=1, n=1, lookup_group=2, table_bits=4, guard_bits=1, block=4, activations=("fp16",)
-    )
+        m=1, n=1, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=4, block=6,
+        activations=("fp16",),
+    )  # fmt: skip
     got = oracle.specified(activations, weights, config)
-    assert got == np.array([[12.0, 4.0]], np.float32).view(np.uint32).tolist()
+    assert got == np.array([[20.0, 12.0]], np.float32).view(np.uint32).tolist()
 
 
 def test_specified_terms_and_outputs_by_hand():
