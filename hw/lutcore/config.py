@@ -215,6 +215,27 @@ class TensorCoreConfig:
         return 1 << (self.lookup_group - 1)
 
     @property
+    def subsets(self) -> bool:
+        """Whether a table holds sums over subsets: of pairs of binary digits, the two activations
+        and their sum. Three entries and none, for no digit of +1, need no negation in the lanes."""
+        return self.table_digits == 2 and self.lookup_group == 2
+
+    @property
+    def halved(self) -> bool:
+        """Whether subset sums are stored in half: every one is even where nothing is rounded."""
+        return self.subsets and self.guard == 0
+
+    @property
+    def stored_entries(self) -> int:
+        """Entries of a table in hardware."""
+        return 3 if self.subsets else self.entries
+
+    @property
+    def stored_bits(self) -> int:
+        """Width of a stored entry: subset sums are differences of two entries."""
+        return self.table_bits + (self.subsets and not self.halved)
+
+    @property
     def code_bits(self) -> int:
         """Bits of the weight codes of one column in one step."""
         return self.k if self.table_digits == 2 else self.k // TRITS * TRIT_CODE_BITS
@@ -278,8 +299,8 @@ class TensorCoreConfig:
 
     @property
     def psum_bits(self) -> int:
-        """Width of a lane's accumulator: all planes of a block."""
-        return _signed_bits(self._psum_limit)
+        """Width of a lane's accumulator: all planes of a block of stored entries."""
+        return _signed_bits(self._psum_limit << (self.stored_bits - self.table_bits))
 
     @property
     def difference_bits(self) -> int:
@@ -385,6 +406,36 @@ PRESETS: dict[str, TensorCoreConfig] = {
             block=60,
             rescale_columns=4,
         ),
+        TensorCoreConfig(
+            name="dense",
+            m=2,
+            n=64,
+            lookup_group=2,
+            groups_per_step=16,
+            table_bits=8,
+            guard_bits=0,
+            block=128,
+            weight_bits=1,
+            zero_bits=2,
+            activations=("fp16",),
+            scales=("fp16",),
+            outputs=("fp32",),
+            rescale_columns=16,
+        ),
+        TensorCoreConfig(
+            name="dense8",
+            m=2,
+            n=16,
+            lookup_group=2,
+            groups_per_step=16,
+            table_bits=9,
+            block=128,
+            weight_bits=2,
+            zero_bits=4,
+            activations=("int8",),
+            scales=("fp16",),
+            rescale_columns=4,
+        ),
     )
 }
 """Named configurations: choices of the command, rows of the CI matrix and of synthesis at once.
@@ -393,6 +444,8 @@ paper    the best tile of the original at M N K = 512: M2 N64 K4, every format o
 tiny     for tests and small FPGAs; every format of all kinds, a lookup group of no power of two
 wide     four lookup groups in a step, INT8 and FP16 only
 ternary  ternary weights in one pass, other weights as before
+dense    most products for its area: FP16 activations, pairs in 8-bit tables, planes as terms
+dense8   the same for INT8 activations, exact, and weights of two planes
 """
 
 

@@ -120,13 +120,19 @@ class Rescale(Unit):
             m.d.sync += outputs.valid.eq(emit)
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
+            factor: Value = scales.payload[column].zero
+            if c.subsets:
+                # The psum counts from digits of -1 throughout, where every plane is -sum.
+                zero_bits = max(c.zero_bits, c.weight_bits + 1) + 1
+                zero = Signal(signed(zero_bits), name=f"zero_{column}")
+                m.d.comb += zero.eq(factor + Mux(second, 0, waiting.scaling.plane_sum))
+                factor = zero
             for row in range(c.m):
-                zero = Signal(signed(c.zero_bits), name=f"zero_{column}_{row}")
                 difference = Signal(signed(c.difference_bits), name=f"difference_{column}_{row}")
+                psum = waiting.columns[column][row] << c.halved
                 addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
-                    zero.eq(scales.payload[column].zero),
-                    difference.eq(waiting.columns[column][row] - zero * waiting.sums[row]),
+                    difference.eq(psum - factor * waiting.sums[row]),
                     addend.eq(Mux(kinds[1].first, 0, read.data[column][row])),
                 ]
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(

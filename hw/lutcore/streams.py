@@ -58,6 +58,8 @@ class StreamLayouts:
             {
                 "exponents": rows(signed(c.exponent_bits)),
                 "nonfinite": c.m,
+                # The sum of what the planes weigh; only subset sums need it.
+                **({"plane_sum": c.weight_bits} if c.subsets else {}),
                 "rescaling": self.rescaling,
             }
         )
@@ -70,7 +72,7 @@ class StreamLayouts:
             }
         )
         self.row_tables = data.ArrayLayout(
-            data.ArrayLayout(signed(c.table_bits), c.entries), c.groups_per_step
+            data.ArrayLayout(signed(c.stored_bits), c.stored_entries), c.groups_per_step
         )
         self.tables = data.StructLayout(
             {"rows": rows(self.row_tables), "control": self.control, "scaling": self.scaling}
@@ -80,15 +82,9 @@ class StreamLayouts:
             if c.table_digits == 2
             else data.ArrayLayout(TRIT_CODE_BITS, c.code_bits // TRIT_CODE_BITS)
         )
-        # What a column's codes tell its lanes: the codes, or where tables are ternary one line an
-        # entry, all of them low for zero.
-        self.selections = (
-            self.codes
-            if c.table_digits == 2
-            else data.ArrayLayout(
-                data.StructLayout({"lines": c.entries, "negate": 1}), c.groups_per_step
-            )
-        )
+        # What a column's codes tell its lanes: one line an entry, all of them low for nothing.
+        selection = {"lines": c.stored_entries} | ({} if c.subsets else {"negate": 1})
+        self.selections = data.ArrayLayout(data.StructLayout(selection), c.groups_per_step)
         self.weights = data.ArrayLayout(self.codes, c.n)
         self.psums = data.StructLayout(
             {

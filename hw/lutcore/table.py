@@ -22,7 +22,8 @@ class Entries(Unit):
 
     values: g aligned activations in guard units; entries: entry d is
     RNE((x_(g-1) + sum of (+x_i if bit i of d else -x_i)) / 2^guard), or for ternary digits
-    x_0, x_1 - x_0, x_1, x_1 + x_0, rounded alike.
+    x_0, x_1 - x_0, x_1, x_1 + x_0, rounded alike. Pairs of binary digits: what the digits (+1, -1),
+    (-1, +1), (+1, +1) have more than (-1, -1), or half of that where nothing is rounded.
     """
 
     suffix = "entries"
@@ -31,16 +32,29 @@ class Entries(Unit):
     def ports(self) -> dict[str, Any]:
         c = self.config
         values = data.ArrayLayout(signed(c.aligned_bits), c.lookup_group)
-        entries = data.ArrayLayout(signed(c.table_bits), c.entries)
-        return {"values": In(values), "entries": Out(entries)}
+        return {"values": In(values), "entries": Out(self.layouts.row_tables.elem_shape)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
+        if c.halved:
+            low, high = self.values
+            m.d.comb += [
+                self.entries[0].eq(low),
+                self.entries[1].eq(high),
+                self.entries[2].eq(low + high),
+            ]
+            return m
         totals = self._ternary_sums() if c.table_digits == 3 else self._binary_sums(m)
+        entries: list[Value] = []
         for index, value in enumerate(totals):
             total = Signal(signed(c.table_bits + c.guard), name=f"sum_{index}")
-            m.d.comb += [total.eq(value), self.entries[index].eq(self._round(total))]
+            m.d.comb += total.eq(value)
+            entries.append(self._round(total))
+        if c.subsets:
+            difference, total = (entry[: c.table_bits].as_signed() for entry in entries)
+            entries = [total - difference, total + difference, total << 1]
+        m.d.comb += [held.eq(entry) for held, entry in zip(self.entries, entries, strict=True)]
         return m
 
     def _ternary_sums(self) -> list[Value]:

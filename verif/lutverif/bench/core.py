@@ -75,7 +75,8 @@ async def cycle_contract(dut: Any) -> None:
     bench = Bench(dut, INPUTS, OUTPUTS)
     columns = max(config.n // config.rescale_columns, 3)
     full = config.block // config.k
-    for planes, steps in ((1, full), (config.weight_bits, full), (1, 1), (2, max(1, full // 2))):
+    most = config.weight_bits
+    for planes, steps in ((1, full), (most, full), (1, 1), (min(2, most), max(1, full // 2))):
         for keep in (False, True):
             await bench.reset()
             fmt = config.formats[0]

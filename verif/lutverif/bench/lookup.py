@@ -20,7 +20,10 @@ def _beats(items: list[Pass], payloads: Payloads) -> dict[str, list[int]]:
         "i_tables": [word for item in items for word in payloads.tables(item)],
         "i_weights": [word for item in items for word in payloads.weights(item)],
         "o_psums": [
-            payloads.psums(*payloads.looked_up(item), payloads.scaling(item)) for item in items
+            payloads.psums(
+                *payloads.looked_up(item), payloads.plane_sum(item), payloads.scaling(item)
+            )
+            for item in items
         ],
     }
 

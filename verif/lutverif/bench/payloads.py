@@ -6,8 +6,9 @@ Nothing here is taken from the RTL's layouts, so that a wrong layout shows. The 
     tables   m rows of G tables, control, scaling
     psums    n columns of m psums, m activation sums, scaling
 
-control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite` and
-the `offset`, `scale`, `first`, `last`, `output` of the pass.
+control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite`, the
+sum of what the planes weigh where tables hold subset sums, and the `offset`, `scale`, `first`,
+`last`, `output` of the pass.
 """
 
 from __future__ import annotations
@@ -137,9 +138,28 @@ class Payloads:
         entries = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
         size = c.groups_per_step
         return [
-            join((entries[:, s * size : (s + 1) * size], c.table_bits), *rest)
+            join(self.stored(entries[:, s * size : (s + 1) * size]), *rest)
             for s, rest in self._replay(item)
         ]
+
+    def stored(self, entries: NDArray[np.int64]) -> Field:
+        """Entries [..., entries] as the tables hold them: of pairs of binary digits the differences
+        from (-1, -1), which are even and halved where nothing is rounded."""
+        c = self.config
+        if (c.table_digits, c.lookup_group) != (2, 2):
+            return entries, c.table_bits
+        unlike, alike = entries[..., 0], entries[..., 1]
+        sums = np.stack([alike - unlike, alike + unlike, 2 * alike], -1)
+        return (sums >> 1, c.table_bits) if c.guard == 0 else (sums, c.table_bits + 1)
+
+    def accumulated(
+        self, psum: NDArray[np.int64], total: NDArray[np.int64], plane_sum: int
+    ) -> NDArray[np.int64]:
+        """What lanes hold where psum [m, n] is meant: sums of `stored`, without their base."""
+        c = self.config
+        if (c.table_digits, c.lookup_group) != (2, 2):
+            return psum
+        return (psum + plane_sum * total[:, None]) >> (c.guard == 0)
 
     def _replay(self, item: Pass) -> list[tuple[int, list[Field]]]:
         """(step, control and scaling) of every beat: planes outside, steps inside."""
@@ -163,7 +183,19 @@ class Payloads:
     def scaling(self, item: Pass) -> list[Field]:
         """Exponents and nonfinite rows of a pass, and what `rescale` does with it."""
         _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, self.config)
-        return [(exponent, self.config.exponent_bits), (nonfinite, 1), *self.rescaling(item)]
+        return self.scaled(exponent, nonfinite, self.plane_sum(item)) + self.rescaling(item)
+
+    def scaled(self, exponent: Any, nonfinite: Any, plane_sum: int) -> list[Field]:
+        """The part of the scaling that depends on activations and planes."""
+        c = self.config
+        pairs = (c.table_digits, c.lookup_group) == (2, 2)
+        planes: list[Field] = [(plane_sum, c.weight_bits)] if pairs else []
+        return [(exponent, c.exponent_bits), (nonfinite, 1), *planes]
+
+    def plane_sum(self, item: Pass) -> int:
+        """What the planes of a pass weigh together."""
+        planes = len(item.digits)
+        return planes if item.equal else (1 << planes) - 1
 
     def weights(self, item: Pass) -> list[int]:
         """`i_weights`, one word per plane and step: the codes of every column."""
@@ -179,10 +211,17 @@ class Payloads:
         entries = golden.table(golden.precompute(item.activations, item.fmt, c).aligned, c)
         return golden.lookup(entries, item.digits, item.equal, c), golden.activation_sum(entries)
 
-    def psums(self, psum: NDArray[np.int64], total: NDArray[np.int64], scaling: list[Field]) -> int:
-        """One beat of psums [m, n] and sums [m]."""
+    def psums(
+        self,
+        psum: NDArray[np.int64],
+        total: NDArray[np.int64],
+        plane_sum: int,
+        scaling: list[Field],
+    ) -> int:
+        """One beat of psums [m, n], as the lanes hold them, and sums [m]."""
         c = self.config
-        return join((psum.T, c.psum_bits), (total, c.sum_bits), *scaling)
+        held = self.accumulated(psum, total, plane_sum)
+        return join((held.T, c.psum_bits), (total, c.sum_bits), *scaling)
 
     def scales(
         self,

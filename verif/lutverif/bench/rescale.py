@@ -48,8 +48,13 @@ class _Passes:
             rounds = 2 if (rng.random() < 0.3 if offset is None else offset) and not raw else 1
             name = c.scales[rng.integers(len(c.scales))]
             sums = c.block // c.lookup_group << (c.table_bits - 1)
-            psum = _bounded(rng, (c.m, c.n), ((1 << c.weight_bits) - 1) * sums)
+            planes, equal = int(rng.integers(1, c.weight_bits + 1)), bool(rng.integers(2))
+            weight = planes if equal else (1 << planes) - 1
+            psum = _bounded(rng, (c.m, c.n), weight * sums)
             total = _bounded(rng, (c.m,), sums)
+            # Subset sums that are stored in half were even.
+            odd = (psum + weight * total[:, None]) & int(c.halved)
+            psum += np.where(psum > 0, -odd, odd)
             exponent, nonfinite = np.zeros(c.m, np.int64), np.zeros(c.m, np.bool_)
             if self.exponents and not raw:
                 exponent = rng.integers(*self.exponents, c.m, endpoint=True)
@@ -71,14 +76,17 @@ class _Passes:
             item = Pass(
                 c.formats[0],
                 np.zeros((c.m, 1)),
-                np.zeros((1, c.n, c.k), np.int8),
-                False,
+                np.zeros((planes, c.n, c.k), np.int8),
+                equal,
                 kind,
                 offset=rounds == 2,
                 scale=name,
             )
-            scaling = [(exponent, c.exponent_bits), (nonfinite, 1), *self.payloads.rescaling(item)]
-            beats["i_psums"].append(self.payloads.psums(psum, total, scaling))
+            scaling = self.payloads.scaled(exponent, nonfinite, self.payloads.plane_sum(item))
+            scaling += self.payloads.rescaling(item)
+            beats["i_psums"].append(
+                self.payloads.psums(psum, total, self.payloads.plane_sum(item), scaling)
+            )
             if kind.last:
                 beats["o_outputs"] += self.payloads.outputs(acc, kind.output)
         return beats

@@ -68,14 +68,14 @@ def test_sizes_are_those_of_the_configuration(config: TensorCoreConfig) -> None:
         f"{c.name}: M{c.m} N{c.n} K{c.k}",
         f"2 × {c.max_steps} steps of {c.m} × {c.k}",
         f"{c.m} × {c.k} of {c.aligned_bits} b",
-        f"{c.entries} entries of {c.table_bits} b",
+        f"{c.stored_entries} entries of {c.stored_bits} b",
         f"{c.m} × {c.groups_per_step} tables",
         f"{c.m} × {c.n} lanes",
         f"psums of {c.psum_bits} b",
         f"{c.n} × {c.k} digits in {c.code_bits} b",
         f"{c.m} × {c.rescale_columns} multiply-adds",
-        f"{c.entries}:1",
-        f"index, {c.lookup_group - 1} b" if c.table_digits == 2 else f"lines, {c.entries} b",
+        f"{c.stored_entries}:1",
+        f"lines, {c.stored_entries} b",
     ):
         assert text in texts
 

@@ -258,7 +258,7 @@ def test_toml_that_cannot_be_read(tmp_path):
 
 
 def test_presets():
-    assert list(PRESETS) == ["paper", "tiny", "wide", "ternary"]
+    assert list(PRESETS) == ["paper", "tiny", "wide", "ternary", "dense", "dense8"]
     assert preset("wide").groups_per_step > 1
     text = "preset 'huge' is unknown; known are paper, tiny, wide, ternary"
     with pytest.raises(ConfigError, match=exactly(text)):
