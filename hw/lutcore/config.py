@@ -182,12 +182,8 @@ class TensorCoreConfig:
 
     @property
     def total_bits(self) -> int:
-        """Width of the signed sum of a lookup group that an entry stands for.
-
-        Sums of +x and -x of the same integers are all odd or all even. Binary tables hold that bit
-        once, and entries without it; ternary ones, whose digits may be 0, hold whole sums.
-        """
-        return self.table_bits + 1 if self.table_digits == 2 else self.table_bits
+        """Width of the sums of a lookup group that entries stand for, two's complement."""
+        return self.table_bits + self.parity
 
     def exact(self, fmt: FloatFormat | IntegerFormat) -> bool:
         """Whether tables hold every sum of activations of `fmt` in units of 1."""
@@ -214,11 +210,23 @@ class TensorCoreConfig:
         return self.block // self.k
 
     @property
+    def subsets(self) -> bool:
+        """Whether a table holds sums over subsets: of pairs of binary digits, the two activations
+        and their sum. Three entries and none, for no digit of +1, need no negation in the lanes."""
+        return self.table_digits == 2 and self.lookup_group == 2
+
+    @property
+    def parity(self) -> bool:
+        """Whether a table holds the low bit of its sums apart: those of +x and -x of the same
+        integers are all odd or all even."""
+        return self.table_digits == 2 and not self.subsets
+
+    @property
     def entries(self) -> int:
-        """Stored entries of one table: half of 2^g, or of 3^g without zero, by symmetry."""
-        if self.table_digits == 3:
-            return (3**self.lookup_group - 1) // 2
-        return 1 << (self.lookup_group - 1)
+        """Stored entries of one table: subsets, or half of 2^g, or of 3^g without zero."""
+        if self.subsets:
+            return 3
+        return self.table_digits**self.lookup_group // 2
 
     @property
     def code_bits(self) -> int:
@@ -390,6 +398,35 @@ PRESETS: dict[str, TensorCoreConfig] = {
             block=60,
             rescale_columns=4,
         ),
+        TensorCoreConfig(
+            name="dense",
+            m=2,
+            n=64,
+            lookup_group=2,
+            groups_per_step=16,
+            table_bits=8,
+            block=128,
+            weight_bits=1,
+            zero_bits=2,
+            activations=("fp16",),
+            scales=("fp16",),
+            outputs=("fp32",),
+            rescale_columns=16,
+        ),
+        TensorCoreConfig(
+            name="dense8",
+            m=2,
+            n=16,
+            lookup_group=2,
+            groups_per_step=16,
+            table_bits=9,
+            block=128,
+            weight_bits=2,
+            zero_bits=4,
+            activations=("int8",),
+            scales=("fp16",),
+            rescale_columns=4,
+        ),
     )
 }
 """Named configurations: choices of the command, rows of the CI matrix and of synthesis at once.
@@ -398,6 +435,8 @@ paper    the best tile of the original at M N K = 512: M2 N64 K4, every format o
 tiny     for tests and small FPGAs; every format of all kinds, a lookup group of no power of two
 wide     four lookup groups in a step, INT8 and FP16 only
 ternary  ternary weights in one pass, other weights as before
+dense    most products for its area: FP16 activations, pairs in 8-bit tables, planes as terms
+dense8   the same for INT8 activations, exact, and weights of two planes
 """
 
 

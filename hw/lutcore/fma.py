@@ -1,9 +1,10 @@
 """The only rounder: an integer times a scale times a power of two, added to FP32, rounded once.
 
-Source: docs/specification.md, "Rescale". The scheme is that of a classical fused multiply-add: the
-product stays where it is, the addend moves, what falls below the digits of any result becomes
-sticky. The sum is rounded to FP32 or straight to the format of the output, by one shifter and one
-adder: formats differ in the smallest exponent, the place of the last bit and the largest exponent.
+Source: docs/specification.md, "Rescale". The factors are normalised, so that product and addend are
+two numbers of as many digits: the lower one moves, what falls below the digits of any result
+becomes sticky. The sum is rounded to FP32 or straight to the format of the output, by one shifter
+and one adder: formats differ in the smallest exponent, the place of the last bit and the largest
+exponent.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ from .unit import Unit
 
 __all__ = ["Fma", "leading_zeros", "scale_layout"]
 
-EXTRA_BITS = 3  # guard, round and sticky below the digits of the smallest product
-GAP_BITS = 2  # between product and an addend far above it, so that it rounds alike
+GUARD_BITS = 2  # places that the lower operand may move without losing a digit
 
 
 def leading_zeros(value: Value) -> Value:
@@ -115,20 +115,18 @@ class Fma(Unit):
         scale_digits = len(self.scale.significand)
         magnitude_bits = c.difference_bits - 1
         product_bits = magnitude_bits + scale_digits
-        # The smallest product has scale_digits; below it a result has digits of the addend.
-        extra = EXTRA_BITS + digits - scale_digits
-        top = product_bits + GAP_BITS
-        width = top + digits + extra
-        reach = digits + extra  # an addend lower than this is all sticky
+        # Both operands lie at the top of a frame, the lower one is shifted to the right. By two
+        # places or less nothing is lost; by more, the difference keeps a bit of the upper two.
+        frame = max(product_bits, digits)
+        guard = max(GUARD_BITS, digits + 3 - frame)
+        width = frame + guard + 1  # sticky below
 
-        # Exponents of bits are biased so that bit 0 of an FP32 significand has max(field, 1).
+        # Exponents are the field of an FP32 number whose highest bit is that of the frame.
         steps = [bound for fmt in c.formats for bound in c.exponent_range(fmt)]
-        align = digits - 1 - scale_digits
         scale_exponents = _scale_exponents(c)
-        lowest = min(steps) + scale_exponents.start + align
-        highest = max(steps) + scale_exponents.stop + align
-        span = max(abs(lowest), abs(highest)) + FP32.special_field + width
-        exponent = signed(span.bit_length() + 1)
+        lowest = min(steps) + scale_exponents.start - 1
+        highest = max(steps) + scale_exponents.stop + magnitude_bits
+        exponent = signed(max(-lowest, highest + FP32.special_field).bit_length() + 1)
 
         def register(shape: Any, name: str) -> Any:
             return Signal(shape, name=name, reset_less=True)
@@ -137,73 +135,82 @@ class Fma(Unit):
         kind_1, kind_2 = register(kind, "kind_1"), register(kind, "kind_2")
         kind_3 = register(kind, "kind_3")
 
-        # Stage 1: sign and magnitude, held.
-        negative, magnitude = register(1, "negative"), register(magnitude_bits, "magnitude")
+        # Stage 1: sign and magnitude, normalised; as it is for an integer sum.
+        magnitude, normal = register(magnitude_bits, "magnitude"), Signal(magnitude_bits)
         significand, sign_1 = register(scale_digits, "significand"), register(1, "sign_1")
         exponent_1 = register(range(lowest, highest + 1), "exponent_1")
-        blocks = any(steps)
+        raw, blocks = self._is_output(INT32.name) if c.raw else Const(0, 1), any(steps)
+        m.d.comb += normal.eq(Mux(self.difference < 0, -self.difference, self.difference))
+        zeros_1 = Signal(range(magnitude_bits + 1))
+        m.d.comb += zeros_1.eq(Mux(raw, 0, leading_zeros(normal)))
         with m.If(self.enable):
             m.d.sync += [
-                negative.eq(self.difference < 0),
-                magnitude.eq(Mux(self.difference < 0, -self.difference, self.difference)),
-                sign_1.eq(self.scale.sign ^ (self.difference < 0)),
+                magnitude.eq(Mux(raw | self.scale.significand[-1], normal << zeros_1, 0)),
+                sign_1.eq((self.scale.sign & ~raw) ^ (self.difference < 0)),
                 significand.eq(self.scale.significand),
-                exponent_1.eq(self.scale.exponent + (self.exponent if blocks else 0) + align),
+                exponent_1.eq(
+                    self.scale.exponent
+                    + (self.exponent if blocks else 0)
+                    - zeros_1
+                    + (magnitude_bits - 1)
+                ),
                 kind_1.nan.eq(self.scale.special | (self.nonfinite if blocks else 0)),
-                kind_1.raw.eq(self._is_output(INT32.name) if c.raw else 0),
+                kind_1.raw.eq(raw),
                 *(kind_1[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in narrow),
                 kind_2.eq(kind_1),
                 kind_3.eq(kind_2),
             ]
 
-        # Stage 2: the product, exact. exponent_1 is that of its bit 0.
+        # Stage 2: the product, exact.
         product, sign_2 = register(product_bits, "product"), register(1, "sign_2")
-        product_exponent = register(exponent_1.shape(), "product_exponent")
-        product_zero = register(1, "product_zero")
-        raw_term = register(FP32.bits if c.raw else 1, "raw_term")
+        exponent_2 = register(exponent_1.shape(), "exponent_2")
         normalised = Cat(significand[:-1], Const(1, 1))
+        scaled = magnitude * normalised if scale_digits > 1 else magnitude
         with m.If(self.enable):
             m.d.sync += [
-                product.eq(magnitude if scale_digits == 1 else magnitude * normalised),
+                product.eq(Mux(kind_1.raw, magnitude, scaled) if c.raw else scaled),
                 sign_2.eq(sign_1),
-                product_exponent.eq(exponent_1),
-                product_zero.eq(~magnitude.any() | ~significand[-1]),
-                raw_term.eq(Mux(negative, -magnitude, magnitude)),
+                exponent_2.eq(exponent_1),
             ]
 
-        # Stage 3: align the addend and add.
+        # Stage 3: align the lower one and add. The product has its highest bit in one of the upper
+        # two places, unless it is zero.
         addend_field = self.addend[fraction_bits : fraction_bits + field_bits]
         addend_fraction = self.addend[:fraction_bits]
-        addend_exponent, distance = Signal(exponent), Signal(exponent)
+        addend_exponent, distance = Signal(field_bits), Signal(exponent)
+        addend_above, far = Signal(), Signal()
         m.d.comb += [
             addend_exponent.eq(Mux(addend_field.any(), addend_field, 1)),
-            distance.eq(addend_exponent - product_exponent),
+            distance.eq(addend_exponent - exponent_2),
+            addend_above.eq((distance >= 0) | ~product[-2:].any()),
         ]
-        place, base = Signal(range(reach + top + 1)), Signal(exponent)
-        with m.If(product_zero):
-            m.d.comb += [place.eq(reach), base.eq(addend_exponent)]
-        with m.Elif(distance < -reach):
-            m.d.comb += [place.eq(0), base.eq(product_exponent)]
-        with m.Elif(distance > top):
-            # The product is below a quarter of the addend's last place, were the addend 0 too.
-            m.d.comb += [place.eq(reach + top), base.eq(addend_exponent - top)]
-        with m.Else():
-            m.d.comb += [place.eq(distance + reach), base.eq(product_exponent)]
-        moved = Signal(width + digits)
-        m.d.comb += moved.eq(Cat(addend_fraction, addend_field.any()) << place)
-        addend_window = Cat(moved[: digits + 1].any(), moved[digits + 1 :])
-        product_window = Signal(product_bits + extra)
-        with m.If(~product_zero):
-            m.d.comb += product_window.eq(Cat(Const(0, extra), product))
+        addend_frame = Cat(Const(0, frame - digits), addend_fraction, addend_field.any())
+        product_frame = Cat(Const(0, frame - product_bits), product)
+        upper, lower = Signal(frame), Signal(frame)
+        places = Signal(range(width))
+        moved = Signal(2 * width - 2)
+        size_of_distance = Mux(distance < 0, -distance, distance)
+        m.d.comb += [
+            upper.eq(Mux(addend_above, addend_frame, product_frame)),
+            lower.eq(Mux(addend_above, product_frame, addend_frame)),
+            far.eq(size_of_distance >= width - 1),
+            places.eq(Mux(far, width - 1, size_of_distance)),
+            moved.eq(Cat(Const(0, width - 1 + guard), lower) >> places),
+        ]
+        lower_window = Cat(moved[: width - 1].any(), moved[width - 1 :])
         subtract = Signal()
-        total = Signal(signed(width + 2))
+        sums, total = Signal(width + 3), Signal(signed(width + 2))
+        inverted = Cat(lower_window, Const(0, 2)) ^ subtract.replicate(width + 2)
         m.d.comb += [
             subtract.eq(sign_2 ^ self.addend[-1]),
-            total.eq(addend_window + Mux(subtract, -product_window, product_window)),
+            # -x = ~x + 1, the one as a carry.
+            sums.eq(Cat(subtract, Const(0, guard + 1), upper) + Cat(subtract, inverted)),
+            total.eq(sums[1:]),
         ]
-        size, sign_3 = register(width + 1, "size"), register(1, "sign_3")
+        size_bits = max(width + 1, FP32.bits if c.raw else 0)
+        size, sign_3 = register(size_bits, "size"), register(1, "sign_3")
         room = register(exponent, "room")
-        special, special_value = register(1, "special"), register(FP32.bits, "special_value")
+        special, nan = register(1, "special"), register(1, "nan")
 
         def chosen(kind: Any, of: Callable[[FloatFormat], Any]) -> Any:
             """What the format of the result has; FP32 where no other is chosen."""
@@ -212,22 +219,28 @@ class Fma(Unit):
                 value = Mux(kind[fmt.name], of(fmt), value)
             return value
 
+        addend_special = addend_field == FP32.special_field
         with m.If(self.enable):
             m.d.sync += [
                 size.eq(Mux(total < 0, -total, total)),
-                sign_3.eq(self.addend[-1] ^ (total < 0)),
+                sign_3.eq(
+                    Mux(addend_above | addend_special, self.addend[-1], sign_2)
+                    ^ ((total < 0) & ~addend_special)
+                ),
                 # Bit `width` of size has the exponent field room + 1, and it is shifted by as much
-                # as room to be a subnormal's. The base is never below 1 - top: the room of FP32 is
-                # never below 1, that of a format of smaller exponents may be negative.
-                room.eq(base + chosen(kind_2, lambda fmt: top - (FP32.bias - fmt.bias))),
-                special.eq(kind_2.nan | kind_2.raw | (addend_field == FP32.special_field)),
-                special_value.eq(self.addend),
+                # as room to be a subnormal's. The room of FP32 is never below 1, that of a format
+                # of smaller exponents may be negative.
+                room.eq(
+                    Mux(addend_above, addend_exponent, exponent_2)
+                    + chosen(kind_2, lambda fmt: fmt.bias - FP32.bias)
+                ),
+                special.eq(kind_2.nan | addend_special),
+                nan.eq(kind_2.nan | (addend_special & addend_fraction.any())),
             ]
-            with m.If(kind_2.nan | ((addend_field == FP32.special_field) & addend_fraction.any())):
-                m.d.sync += special_value.eq(FP32.quiet_nan)
             if c.raw:
                 with m.If(kind_2.raw):
-                    m.d.sync += special_value.eq(self.addend + raw_term)
+                    term = Mux(sign_2, -product[:magnitude_bits], product[:magnitude_bits])
+                    m.d.sync += size.eq(self.addend + term)
 
         # After stage 3: normalise, round to nearest even, pack. A negative room is a shift to the
         # right, of so many digits that nothing remains at most.
@@ -236,11 +249,11 @@ class Fma(Unit):
         )
         zeros, shift = Signal(range(width + 2)), Signal(range(down + width + 2))
         normal = Signal()
-        m.d.comb += [zeros.eq(leading_zeros(size)), normal.eq(zeros <= room)]
+        m.d.comb += [zeros.eq(leading_zeros(size[: width + 1])), normal.eq(zeros <= room)]
         smallest = Mux(room < -down, 0, room + down) if down else room
         m.d.comb += shift.eq(Mux(normal, zeros + down, smallest))
         shifted = Signal(down + width + 1)
-        m.d.comb += shifted.eq(size << shift)
+        m.d.comb += shifted.eq(size[: width + 1] << shift)
         low = len(shifted) - digits
         field = Signal(exponent)
         m.d.comb += field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0))
@@ -267,9 +280,11 @@ class Fma(Unit):
             nonzero.eq(chosen(kind_3, lambda fmt: packed[last_place(fmt) :].any())),
         ]
         code = Signal(FP32.bits)
-        with m.If(special):
-            m.d.comb += code.eq(special_value)
-        with m.Elif(infinite):
+        with m.If(kind_3.raw):
+            m.d.comb += code.eq(size)
+        with m.Elif(special & nan):
+            m.d.comb += code.eq(FP32.quiet_nan)
+        with m.Elif(special | infinite):
             m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), sign_3))
         with m.Elif(nonzero):
             m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], sign_3))

@@ -1,6 +1,6 @@
 """The lanes: select an entry, negate it conditionally, add the groups of a step, accumulate.
 
-    weights -> decoder (ternary tables only) -> lane <- tables
+    weights -> decoder -> lane <- tables
 
 All integers, no multiplier. Planes come most significant first, so a lane shifts its accumulator
 by one at the start of a plane and nothing else moves.
@@ -23,58 +23,81 @@ __all__ = ["Decoder", "Lane", "LookupArray"]
 
 
 class Decoder(Unit):
-    """A column's ternary codes to one line per table entry, once for all rows. Combinational.
+    """A column's codes to one line per table entry, once for all rows. Combinational.
 
-    codes: two for every six digits, as docs/specification.md folds them; selections: per pair of
-    digits the line of an entry, or none for zero, and `negate`.
+    codes: as docs/specification.md folds them; take: the step is taken, and without it nothing is
+    selected; selections: per lookup group the line of an entry, or none for zero, and `negate`.
     """
 
     suffix = "decoder"
     clocked = False
 
     def ports(self) -> dict[str, Any]:
-        return {"codes": In(self.layouts.codes), "selections": Out(self.layouts.selections)}
+        return {
+            "codes": In(self.layouts.codes),
+            "take": In(1),
+            "selections": Out(self.layouts.selections),
+        }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for first in range(0, len(self.codes), 2):
-            singles: list[tuple[Value, Value]] = []
-            for place in range(2):
-                code = self.codes[first + place]
-                zero, plus, minus = (
-                    Signal(name=f"{name}_{first + place}") for name in ("zero", "plus", "minus")
-                )
-                m.d.comb += [
-                    zero.eq(code[3] & code[4]),
-                    plus.eq(Mux(zero, code[0], code[3])),
-                    minus.eq(Mux(zero, code[1], code[4])),
-                ]
-                singles.append((plus, minus))
-                low, high = code[0], code[1]
-                entry = (~low & ~high, low & ~high, ~low & high, low & high)
-                pair = self.selections[first // 2 * 3 + place]
-                m.d.comb += [
-                    pair.lines.eq(Cat(*entry) & (~zero).replicate(4)),
-                    pair.negate.eq(code[2]),
-                ]
-            (a_plus, a_minus), (b_plus, b_minus) = singles
-            a_zero, b_zero = ~(a_plus | a_minus), ~(b_plus | b_minus)
-            pair = self.selections[first // 2 * 3 + 2]
-            # a, b - a, b, a + b; b gives the sign, or a where b is zero.
-            alike, unlike = a_plus & b_plus | a_minus & b_minus, a_plus & b_minus | a_minus & b_plus
-            m.d.comb += [
-                pair.lines.eq(Cat(b_zero & ~a_zero, unlike, a_zero & ~b_zero, alike)),
-                pair.negate.eq(b_minus | (a_minus & b_zero)),
-            ]
+        if self.config.table_digits == 3:
+            for first in range(0, len(self.codes), 2):
+                self._ternary(m, first)
+            return m
+        for code, selection in zip(self.codes, self.selections, strict=True):
+            if self.config.subsets:
+                # Digits (+1, -1), (-1, +1), (+1, +1) of a pair; nothing for (-1, -1).
+                places = (0b10, 0b00, 0b01)
+            else:
+                places = range(self.config.entries)
+                m.d.comb += selection.negate.eq(code[-1] & self.take)
+                code = code[:-1]  # noqa: PLW2901
+            m.d.comb += selection.lines.eq(Cat(self._line(code, place) for place in places))
         return m
+
+    def _line(self, code: Value, place: int) -> Value:
+        bits = (code[i] if place >> i & 1 else ~code[i] for i in range(len(code)))
+        return Cat(*bits, self.take).all()
+
+    def _ternary(self, m: Module, first: int) -> None:
+        singles: list[tuple[Value, Value]] = []
+        for place in range(2):
+            code = self.codes[first + place]
+            zero, plus, minus = (
+                Signal(name=f"{name}_{first + place}") for name in ("zero", "plus", "minus")
+            )
+            m.d.comb += [
+                zero.eq(code[3] & code[4]),
+                plus.eq(self.take & Mux(zero, code[0], code[3])),
+                minus.eq(self.take & Mux(zero, code[1], code[4])),
+            ]
+            singles.append((plus, minus))
+            low, high = code[0], code[1]
+            entry = (~low & ~high, low & ~high, ~low & high, low & high)
+            pair = self.selections[first // 2 * 3 + place]
+            m.d.comb += [
+                pair.lines.eq(Cat(*entry) & (self.take & ~zero).replicate(4)),
+                pair.negate.eq(code[2]),
+            ]
+        (a_plus, a_minus), (b_plus, b_minus) = singles
+        a_zero, b_zero = ~(a_plus | a_minus), ~(b_plus | b_minus)
+        pair = self.selections[first // 2 * 3 + 2]
+        # a, b - a, b, a + b; b gives the sign, or a where b is zero.
+        alike, unlike = a_plus & b_plus | a_minus & b_minus, a_plus & b_minus | a_minus & b_plus
+        m.d.comb += [
+            pair.lines.eq(Cat(b_zero & ~a_zero, unlike, a_zero & ~b_zero, alike)),
+            pair.negate.eq(b_minus | (a_minus & b_zero)),
+        ]
 
 
 class Lane(Unit):
     """One element of the output tile.
 
-    tables: the row's tables of this step; selections: the column's; enable: take them;
-    clear: start from zero; shift: double the accumulator first (a new plane).
-    Cycle contract: psum holds the sum one cycle after enable.
+    tables: the row's tables of this step; selections: the column's; keep: add to the accumulator;
+    shift: add to twice the accumulator (a new plane); neither: start from zero.
+    Cycle contract: psum holds the sum one cycle later. A cycle without selections and with `keep`
+    changes nothing, so that a lane needs no enable.
     """
 
     suffix = "lane"
@@ -83,8 +106,7 @@ class Lane(Unit):
         return {
             "tables": In(self.layouts.row_tables),
             "selections": In(self.layouts.selections),
-            "enable": In(1),
-            "clear": In(1),
+            "keep": In(1),
             "shift": In(1),
             "psum": Out(signed(self.config.psum_bits)),
         }
@@ -95,45 +117,42 @@ class Lane(Unit):
         # -x = ~x + 1: every term brings a one, and every adder takes one as its carry. An odd sum
         # 2 t + 1 becomes -(2 t + 1) = 2 ~t + 1, which needs none.
         terms, carries = [], []
-        for group in range(c.groups_per_step):
-            lines, negate = self._selection(group)
+        for group, selection in enumerate(self.selections):
             # AND-OR selection: as small as a multiplexer tree or smaller, and simulates faster.
             entry = Signal(c.table_bits, name=f"entry_{group}")
             choices = [
                 self.tables[group].entries[i].as_unsigned() & line.replicate(c.table_bits)
-                for i, line in enumerate(lines)
+                for i, line in enumerate(selection.lines)
             ]
             m.d.comb += entry.eq(balanced(choices, or_))
-            terms.append(entry ^ negate.replicate(c.table_bits))
-            carries.append(negate & ~self.tables[group].odd if c.table_digits == 2 else negate)
+            if c.subsets:
+                terms.append(entry)
+            else:
+                terms.append(entry ^ selection.negate.replicate(c.table_bits))
+                odd = self.tables[group].odd if c.parity else Const(0, 1)
+                carries.append(selection.negate & ~odd)
 
         def join(a: Value, b: Value) -> Value:
+            if not carries:
+                return a + b
             width = max(len(a), len(b))
             total = Signal(unsigned(width + 2), name=f"sum_{len(carries)}")
             m.d.comb += total.eq(Cat(Const(1, 1), a) + Cat(carries.pop(), b))
             return total[1:]
 
         step = self._signed_sum(terms, join)
-        base = Signal(signed(c.psum_bits))
+        base = Signal(c.psum_bits)
         psum = Signal(signed(c.psum_bits), reset_less=True, name="accumulator")
-        m.d.comb += self.psum.eq(psum)
-        # With one plane a shift comes only with a clear.
-        doubled = Mux(self.shift, psum << 1, psum) if c.weight_bits > 1 else psum
-        m.d.comb += base.eq(Mux(self.clear, 0, doubled))
+        kept = psum.as_unsigned() & self.keep.replicate(c.psum_bits)
+        doubled = (psum << 1)[: c.psum_bits] & self.shift.replicate(c.psum_bits)
+        m.d.comb += [
+            self.psum.eq(psum),
+            # With one plane nothing is ever doubled.
+            base.eq(kept | doubled if c.weight_bits > 1 else kept),
+        ]
         extended = Cat(step, step[-1].replicate(c.psum_bits - len(step)))
-        with m.If(self.enable):
-            m.d.sync += psum.eq(join(base.as_unsigned(), extended))
+        m.d.sync += psum.eq(join(base, extended))
         return m
-
-    def _selection(self, group: int) -> tuple[list[Value], Value]:
-        """One line per entry, and whether to negate."""
-        selection = self.selections[group]
-        if self.config.table_digits == 3:
-            return list(selection.lines), selection.negate
-        index, negate = selection[:-1], selection[-1]
-        # Yosys would write "== 0" as a logical not of a vector, which lints.
-        lines = [index == i if i else ~index.any() for i in range(self.config.entries)]
-        return lines, negate
 
     def _signed_sum(self, terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:
         """The sum of two's complement terms, with the carries of `join`, one of which remains.
@@ -166,8 +185,7 @@ class LookupArray(Unit):
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.lane = Lane(config, top)
         self.decoder = Decoder(config, top)
-        decoders = [self.decoder] if config.table_digits == 3 else []
-        super().__init__(config, top, *decoders, self.lane)
+        super().__init__(config, top, self.decoder, self.lane)
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -181,27 +199,26 @@ class LookupArray(Unit):
         c = self.config
         tables, weights, psums = self.i_tables, self.i_weights, self.o_psums
         control = tables.payload.control
-        free, step = Signal(), Signal()
+        free, step, keep, shift = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
+            keep.eq(~(step & (control.clear | control.shift))),
+            shift.eq(step & control.shift & ~control.clear),
             free.eq(~psums.valid | psums.ready),
             tables.ready.eq(weights.valid & free),
             weights.ready.eq(tables.valid & free),
             step.eq(tables.valid & weights.valid & free),
         ]
         for column in range(c.n):
-            selections = weights.payload[column]
-            if c.table_digits == 3:
-                selections = Signal(self.layouts.selections, name=f"selections_{column}")
-                m.submodules[f"decoder_{column}"] = self.decoder.place(
-                    codes=weights.payload[column], selections=selections
-                )
+            selections = Signal(self.layouts.selections, name=f"selections_{column}")
+            m.submodules[f"decoder_{column}"] = self.decoder.place(
+                codes=weights.payload[column], take=step, selections=selections
+            )
             for row in range(c.m):
                 m.submodules[f"lane_{row}_{column}"] = self.lane.place(
                     tables=tables.payload.rows[row],
                     selections=selections,
-                    enable=step,
-                    clear=control.clear,
-                    shift=control.shift,
+                    keep=keep,
+                    shift=shift,
                     psum=psums.payload.columns[column][row],
                 )
         for row in range(c.m):
@@ -219,17 +236,16 @@ class LookupArray(Unit):
         c = self.config
         tables, control = self.i_tables.payload.rows[row], self.i_tables.payload.control
         psums = self.o_psums.payload
-        binary = c.table_digits == 2
         # The all-ones entry of every table sums its activations.
         ones: list[Value] = []
         for table in (tables[group] for group in range(c.groups_per_step)):
             entry = table.entries[c.entries - 1]
-            ones.append(Cat(table.odd, entry).as_signed() if binary else entry)
+            ones.append(Cat(table.odd, entry).as_signed() if c.parity else entry)
         total = Signal(signed(c.sum_bits), reset_less=True, name=f"sum_{row}")
         m.d.comb += psums.sums[row].eq(total)
         with m.If(step):
             m.d.sync += total.eq(Mux(control.restart_sum, 0, total) + balanced(ones, add))
-        if binary:
+        if c.parity:
             odd = Signal(c.odd_bits, reset_less=True, name=f"odd_{row}")
             low_bits: list[Value] = [tables[group].odd for group in range(c.groups_per_step)]
             doubled = Mux(control.shift, odd << 1, odd) if c.weight_bits > 1 else odd

@@ -149,6 +149,7 @@ class Precompute(Unit):
                 control.restart_sum.eq(first_step),
                 control.end.eq(replay_end),
                 scaling.rescaling.eq(bank.descriptor.rescaling),
+                *self._plane_sum(scaling, bank.descriptor),
                 number_format.eq(bank.descriptor.format),
             ]
             for row in range(c.m):
@@ -188,3 +189,11 @@ class Precompute(Unit):
             m.d.sync += [held.values.eq(values), held.control.eq(control), held.scaling.eq(scaling)]
         m.d.comb += [steps.valid.eq(aligned), steps.payload.eq(held)]
         return m
+
+    def _plane_sum(self, scaling: Any, descriptor: Any) -> list[Any]:
+        """The sum of what the planes of a pass weigh, where the core needs it."""
+        if not self.config.subsets:
+            return []
+        planes = descriptor.planes + 1
+        powers = Cat(index < planes for index in range(self.config.weight_bits))
+        return [scaling.plane_sum.eq(Mux(descriptor.equal, planes, powers))]

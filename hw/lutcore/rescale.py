@@ -76,7 +76,7 @@ class Rescale(Unit):
             ]
             with m.If(last_index):
                 m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
-                if c.table_digits == 2:
+                if c.parity:
                     m.d.sync += Value.cast(waiting.odds).eq(0)
         with m.If(psums.ready & psums.valid):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
@@ -122,16 +122,23 @@ class Rescale(Unit):
             m.d.sync += outputs.valid.eq(emit)
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
+            factor: Value = scales.payload[column].zero
+            if c.subsets:
+                # The psum counts from digits of -1 throughout, where every plane is -sum.
+                zero_bits = max(c.zero_bits, c.weight_bits + 1) + 1
+                zero = Signal(signed(zero_bits), name=f"zero_{column}")
+                m.d.comb += zero.eq(factor + Mux(second, 0, waiting.scaling.plane_sum))
+                factor = zero
             for row in range(c.m):
-                psum = waiting.columns[column][row]
-                if c.table_digits == 2:
-                    psum = (psum << 1) + waiting.odds[row]
-                zero = Signal(signed(c.zero_bits), name=f"zero_{column}_{row}")
                 difference = Signal(signed(c.difference_bits), name=f"difference_{column}_{row}")
+                psum = waiting.columns[column][row]
+                if c.subsets:
+                    psum <<= 1
+                elif c.parity:
+                    psum = (psum << 1) + waiting.odds[row]
                 addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
-                    zero.eq(scales.payload[column].zero),
-                    difference.eq(psum - zero * waiting.sums[row]),
+                    difference.eq(psum - factor * waiting.sums[row]),
                     addend.eq(Mux(kinds[1].first, 0, read.data[column][row])),
                 ]
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(

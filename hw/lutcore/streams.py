@@ -58,6 +58,8 @@ class StreamLayouts:
             {
                 "exponents": rows(signed(c.exponent_bits)),
                 "nonfinite": c.m,
+                # The sum of what the planes weigh; only subset sums need it.
+                **({"plane_sum": c.weight_bits} if c.subsets else {}),
                 "rescaling": self.rescaling,
             }
         )
@@ -69,8 +71,8 @@ class StreamLayouts:
                 "scaling": self.scaling,
             }
         )
-        # `odd`: the low bit of every sum, see `TensorCoreConfig.total_bits`.
-        odd = {"odd": 1} if c.table_digits == 2 else {}
+        # `odd`: the low bit of every sum, see `TensorCoreConfig.parity`.
+        odd = {"odd": 1} if c.parity else {}
         self.table = data.StructLayout(
             {"entries": data.ArrayLayout(signed(c.table_bits), c.entries), **odd}
         )
@@ -83,21 +85,15 @@ class StreamLayouts:
             if c.table_digits == 2
             else data.ArrayLayout(TRIT_CODE_BITS, c.code_bits // TRIT_CODE_BITS)
         )
-        # What a column's codes tell its lanes: the codes, or where tables are ternary one line an
-        # entry, all of them low for zero.
-        self.selections = (
-            self.codes
-            if c.table_digits == 2
-            else data.ArrayLayout(
-                data.StructLayout({"lines": c.entries, "negate": 1}), c.groups_per_step
-            )
-        )
+        # What a column's codes tell its lanes: one line an entry, all of them low for nothing.
+        selection = {"lines": c.entries} | ({} if c.subsets else {"negate": 1})
+        self.selections = data.ArrayLayout(data.StructLayout(selection), c.groups_per_step)
         self.weights = data.ArrayLayout(self.codes, c.n)
         self.psums = data.StructLayout(
             {
                 "columns": data.ArrayLayout(rows(signed(c.psum_bits)), c.n),
                 "sums": rows(signed(c.sum_bits)),
-                **({"odds": rows(c.odd_bits)} if c.table_digits == 2 else {}),
+                **({"odds": rows(c.odd_bits)} if c.parity else {}),
                 "scaling": self.scaling,
             }
         )

@@ -22,7 +22,8 @@ class Entries(Unit):
 
     values: g aligned activations. Sum d is x_(g-1) + sum of (+x_i if bit i of d else -x_i); all
     sums of a group are odd or all are even. table: `odd` is that bit, entry d the rest of sum d.
-    Ternary tables have the sums x_0, x_1 - x_0, x_1, x_1 + x_0 as entries, and no `odd`.
+    Pairs of binary digits have the sums over subsets x_0, x_1, x_0 + x_1 as entries, ternary tables
+    the sums x_0, x_1 - x_0, x_1, x_1 + x_0; neither has `odd`.
     """
 
     suffix = "entries"
@@ -36,16 +37,26 @@ class Entries(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        binary = c.table_digits == 2
-        for index, value in enumerate(self._binary_sums(m) if binary else self._ternary_sums()):
+        totals = (
+            self._subset_sums()
+            if c.subsets
+            else self._ternary_sums()
+            if c.table_digits == 3
+            else self._binary_sums(m)
+        )
+        for index, value in enumerate(totals):
             total = Signal(signed(c.total_bits), name=f"sum_{index}")
             m.d.comb += [
                 total.eq(value),
                 self.table.entries[index].eq(total[c.total_bits - c.table_bits :]),
             ]
-        if binary:
+        if c.parity:
             m.d.comb += self.table.odd.eq(Cat(value[0] for value in self.values).xor())
         return m
+
+    def _subset_sums(self) -> list[Value]:
+        low, high = self.values
+        return [low, high, low + high]
 
     def _ternary_sums(self) -> list[Value]:
         low, high = self.values

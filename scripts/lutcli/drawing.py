@@ -87,7 +87,7 @@ class Drawing:
             1,
             "table",
             [
-                ("signed sums, rounded", f"{c.entries} entries of {c.table_bits} b"),
+                ("signed sums", f"{c.entries} entries of {c.table_bits} b"),
                 ("registers", f"{c.m} × {c.groups_per_step} tables"),
             ],
         )
@@ -146,37 +146,40 @@ class Drawing:
             self._line([(x_from, UNIT_BOTTOM), (x_to, top)], "#c4b48f", dashed=True)
         self._text((left + 9, top - 12), "a lane", 10, BLUE, "bold", "left")
         groups = c.groups_per_step
-        # What selects: an index, or where tables are ternary a line an entry.
-        select = c.lookup_group - 1 if c.table_digits == 2 else c.entries
+        select = c.entries  # a line an entry
         x_select, x_negate, x_add, x_sum, x_hold = 128, 206, 286, 344, 406
 
         # Copies behind stand for the other groups of a step.
         for offset in (6, 3, 0) if groups > 1 else (0,):
             front = offset == 0
-            self._selector((x_select + offset, y + offset), f"{c.entries}:1" if front else "")
-            self._gate((x_negate + offset, y + offset), "⊕" if front else "")
+            self._selector((x_select + offset, y + offset), f"{select}:1" if front else "")
+            if not c.subsets:
+                self._gate((x_negate + offset, y + offset), "⊕" if front else "")
         if groups > 1:
-            for x in (x_select, x_negate):
+            for x in (x_select, x_negate)[: 1 if c.subsets else 2]:
                 self._text((x + 22, y + 25), f"× {groups}", 8.5, BLUE, align="left")
         self._arrow((left + 12, y), (x_select - 13, y))
-        tables = f"{groups} × {c.entries} entries" if groups > 1 else f"{c.entries} entries"
+        tables = f"{groups} × {select} entries" if groups > 1 else f"{select} entries"
         self._text((left + 14, y + 18), tables, 8.5, align="left")
         self._text((left + 14, y + 7), f"of {c.table_bits} b", 8.5, SOFT, align="left")
-        self._arrow((x_select + 13, y), (x_negate - 11, y))
-        self._arrow((x_negate + 11, y), (x_add - 11, y))
+        if c.subsets:
+            self._arrow((x_select + 13, y), (x_add - 11, y))
+        else:
+            self._arrow((x_select + 13, y), (x_negate - 11, y))
+            self._arrow((x_negate + 11, y), (x_add - 11, y))
 
-        # The code: its low bits select, its top bit inverts and adds the one of -x = ~x + 1.
+        # The selection: a line an entry; `negate` inverts and adds the one of -x = ~x + 1.
         y_code = y - 62
-        self._line([(left + 12, y_code), (x_add, y_code)], AMBER)
-        codes = "code" if c.table_digits == 2 else "selection"
-        codes = f"{groups} {codes}s" if groups > 1 else codes
+        uses = [(x_select, y - 22, f"lines, {select} b")]
+        if not c.subsets:
+            uses += [(x_negate, y - 11, "negate, 1 b"), (x_add, y - 11, "+ negate")]
+        self._line([(left + 12, y_code), (uses[-1][0], y_code)], AMBER)
+        codes = f"{groups} selections" if groups > 1 else "selection"
         self._text((left + 14, y_code + 18), codes, 8.5, AMBER, align="left")
-        self._text((left + 14, y_code + 7), f"of {select + 1} b", 8.5, SOFT, align="left")
-        for x, end, text in (
-            (x_select, y - 22, f"{'index' if c.table_digits == 2 else 'lines'}, {select} b"),
-            (x_negate, y - 11, "negate, 1 b"),
-            (x_add, y - 11, "+ negate"),
-        ):
+        self._text(
+            (left + 14, y_code + 7), f"of {select + (not c.subsets)} b", 8.5, SOFT, align="left"
+        )
+        for x, end, text in uses:
             self._arrow((x, y_code), (x, end), AMBER)
             self._text((x + 4, y_code + 16), text, 8.5, AMBER, align="left")
 

@@ -8,6 +8,7 @@ to ABC, which never uses such a cell; the smaller result counts. There is no clo
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import Any
 
 from lutcore.errors import InputError
 
-from . import yosys
+from . import polarity, yosys
 from .liberty import FullAdder, Library
 
 __all__ = ["Amount", "Module", "Synthesis", "synthesise"]
@@ -194,11 +195,10 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
     variants = ["gates"]
     if adder:
         variants.append("adders")
-        script += "design -save arithmetic\n"
+        script += "write_json arithmetic.json\n"
     script += _BACK.format(variant="gates")
-    if adder:
-        script += "design -load arithmetic\nread_verilog -lib cell.v\ntechmap -map adder.v\n"
-        script += _BACK.format(variant="adders")
+    second = "read_json adders.json\nread_verilog -lib cell.v\ntechmap -map adder.v\n"
+    second += _BACK.format(variant="adders")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "design.v").write_text(verilog)
@@ -209,6 +209,13 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
             (directory / "adder.v").write_text(_adder_map(adder))
         try:
             log = yosys.run(directory, script)
+            if adder:
+                design = json.loads((directory / "arithmetic.json").read_text())
+                if adder.carry_inverted and adder.sum_inverted:
+                    polarity.assign(design)
+                (directory / "adders.json").write_text(json.dumps(design))
+                log += yosys.run(directory, second)
+                script += second
         except yosys.YosysError as error:
             if "Executing DFFLIBMAP pass" in error.log:  # The Verilog was read.
                 raise InputError(
@@ -266,7 +273,20 @@ def _adder_map(adder: FullAdder) -> str:
         f".{pin}({port})" for pin, port in zip(adder.cell.inputs, "ABC", strict=True)
     )
     carry, total = "~" * adder.carry_inverted, "~" * adder.sum_inverted
+    carry_dual, total_dual = "~" * (not adder.carry_inverted), "~" * (not adder.sum_inverted)
+    inverted = inputs.replace("(", "(~")
     return f"""\
+(* techmap_celltype = "{polarity.INVERTED}" *)
+module full_adder_inverted (A, B, C, X, Y);
+  parameter WIDTH = 1;
+  input A, B, C;
+  output X, Y;
+  wire carry, sum;
+  {adder.cell.name} cell_ ({inverted}, .{adder.carry}(carry), .{adder.sum}(sum));
+  assign X = {carry_dual}carry;
+  assign Y = {total_dual}sum;
+endmodule
+
 (* techmap_celltype = "$fa" *)
 module full_adder (A, B, C, X, Y);
   parameter WIDTH = 1;

@@ -59,10 +59,10 @@ class Precomputed(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Tables of one segment: the sums of a group are 2 entry + odd, or entry where D = 3.
+    """Tables of one segment. With `config.parity` a sum of a group is 2 entry + odd.
 
     entries  [M, groups, entries] int64
-    odd      [M, groups] int64, 0 or 1: the low bit that all sums of a group share; 0 where D = 3
+    odd      [M, groups] int64, 0 or 1: the low bit that all sums of a group share; 0 without parity
     """
 
     entries: NDArray[np.int64]
@@ -115,44 +115,53 @@ def _exponent(
 
 
 def _entry_digits(config: TensorCoreConfig) -> NDArray[np.int64]:
-    """[entries, g]: the digits of every stored entry."""
+    """[entries, g]: the factors of the activations in every stored entry."""
     g, d = config.lookup_group, config.table_digits
-    # Of all combinations in the order of their value, the upper half; 0 lies just below it.
+    # Of all combinations in the order of their value, the upper half, or all but the first; 0 lies
+    # just below.
     values = np.arange(d**g - config.entries, d**g, dtype=np.int64)
     places = values[:, None] // d ** np.arange(g, dtype=np.int64) % d
-    return 2 * places - 1 if d == 2 else places - 1
+    return places if config.subsets else 2 * places - 1 if d == 2 else places - 1
 
 
 def table(aligned: NDArray[np.int64], config: TensorCoreConfig) -> Tables:
     """The tables of aligned activations [M, groups * g]; all their sums are exact."""
     grouped = aligned.reshape(len(aligned), -1, config.lookup_group)
     sums = grouped @ _entry_digits(config).T
-    if config.table_digits == 3:
-        return Tables(sums, np.zeros(sums.shape[:2], np.int64))
-    return Tables(sums >> 1, sums[..., 0] & 1)
+    if config.parity:
+        return Tables(sums >> 1, sums[..., 0] & 1)
+    return Tables(sums, np.zeros(sums.shape[:2], np.int64))
 
 
 def activation_sum(tables: Tables, config: TensorCoreConfig) -> NDArray[np.int64]:
     """[M]: sum of a segment's aligned activations, from the entries of all +1."""
     ones = tables.entries[..., -1]
-    return (ones if config.table_digits == 3 else 2 * ones + tables.odd).sum(axis=1)
+    return (2 * ones + tables.odd if config.parity else ones).sum(axis=1)
 
 
 class LookedUp(NamedTuple):
-    """psum [M, N]: what the lanes accumulate; odd [M]: the same of the low bits of the sums."""
+    """What a segment's lookups add up to: factor * psum + base, in units of 2^e.
+
+    psum    [M, N] int64: the lanes' accumulators
+    base    [M] int64: what all columns share; with parity the low bits of the sums, of subsets what
+            digits of -1 throughout would give, else 0
+    factor  2, or 1 where digits are ternary
+    """
 
     psum: NDArray[np.int64]
-    odd: NDArray[np.int64]
+    base: NDArray[np.int64]
+    factor: int
 
-    def total(self, config: TensorCoreConfig) -> NDArray[np.int64]:
-        """[M, N]: the sum over planes and groups of the sums looked up, in units of 2^e."""
-        return self.psum if config.table_digits == 3 else 2 * self.psum + self.odd[:, None]
+    @property
+    def total(self) -> NDArray[np.int64]:
+        """[M, N]: the sum over planes and groups of the signed sums of activations."""
+        return self.factor * self.psum + self.base[:, None]
 
 
 def lookup(
     tables: Tables, digits: NDArray[np.int8], equal: bool, config: TensorCoreConfig
 ) -> LookedUp:
-    """Accumulators after a segment: tables [M, groups] read by digits [planes, N, K].
+    """The lookups of a segment: tables [M, groups] read by digits [planes, N, K].
 
     K is groups * g. Planes come most significant first and weigh 2^i, or 1 each where `equal`.
     """
@@ -164,21 +173,23 @@ def lookup(
         raise ValueError(f"entries have shape {entries.shape} for digits {digits.shape}")
     # All combinations in the order of their value, as in `_entry_digits`. With the low bit apart,
     # -(2 t + odd) is 2 (-t - odd) + odd.
-    middle = np.zeros((len(entries), groups, d - 2), np.int64)
-    negated = -entries[..., ::-1] - odd[..., None]
-    whole = np.concatenate([negated, middle, entries], axis=2).transpose(1, 2, 0).copy()
+    below = np.zeros((len(entries), groups, d**g - config.entries), np.int64)
+    if not config.subsets:
+        below[..., : config.entries] = -entries[..., ::-1] - odd[..., None]
+    whole = np.concatenate([below, entries], axis=2).transpose(1, 2, 0).copy()
     places = (digits.reshape(planes, columns, groups, g).astype(np.int64) + 1) * (d - 1) // 2
     index = places @ d ** np.arange(g)
+    shared = -activation_sum(tables, config) if config.subsets else odd.sum(axis=1)
     psum = np.zeros((columns, len(entries)), dtype=np.int64)
-    low_bits = np.zeros(len(entries), dtype=np.int64)
+    base = np.zeros(len(entries), dtype=np.int64)
     for plane in index:
         if not equal:
             psum *= 2
-            low_bits *= 2
+            base *= 2
         for group in range(groups):
             psum += whole[group].take(plane[:, group], axis=0)
-        low_bits += odd.sum(axis=1)
-    return LookedUp(psum.T.copy(), low_bits)
+        base += shared
+    return LookedUp(psum.T.copy(), base, 1 if d == 3 else 2)
 
 
 def fma(
@@ -396,7 +407,7 @@ def _rounds(
             digits = term.digits[:, :, cut.start : cut.stop]
             padding = ((0, 0), (0, 0), (0, -digits.shape[2] % config.k))
             digits = np.pad(digits, padding, constant_values=-1)
-            total = lookup(tables, digits, term.equal, config).total(config)
+            total = lookup(tables, digits, term.equal, config).total
             yield _Round(aligned, total, sum, term.scales[:, cut.group], term.zeros[:, cut.group])
             if term.offsets is not None:
                 offset = term.offsets[:, cut.group]

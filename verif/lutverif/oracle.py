@@ -302,7 +302,8 @@ def _segment(
 
 def _limit(config: TensorCoreConfig) -> int:
     """What the magnitude of a table's sums stays below."""
-    return 2**config.table_bits if config.table_digits == 2 else 2 ** (config.table_bits - 1)
+    halved = config.table_digits == 2 and config.lookup_group > 2
+    return 2**config.table_bits if halved else 2 ** (config.table_bits - 1)
 
 
 def _exponent(values: Sequence[Fraction], name: str, config: TensorCoreConfig) -> int:

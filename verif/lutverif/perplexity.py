@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from lutcore.config import TensorCoreConfig
 from lutcore.errors import InputError
+from lutcore.formats import ACTIVATIONS
 
 from . import golden, llama2c, quantise
-from .network import Linear
 
-__all__ = ["Perplexity", "measure", "read_texts"]
+__all__ = ["DITHER", "Experiment", "Perplexity", "measure", "read_texts", "summary"]
 
 SEPARATOR = "<|endoftext|>"
 
-DITHER = 2.0**-20
-"""About what the rounding of FP32 accumulation does to an output."""
+DITHER = 2.0**-10
+"""Relative size of the noise of `Experiment`, about what keeping outputs in FP16 rounds off."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,62 @@ def read_texts(path: Path, numbers: list[int] | None = None) -> list[str]:
     return [texts[number - 1] for number in numbers] if numbers else texts
 
 
+class Experiment:
+    """A llama2.c checkpoint in `model` with quantised linear layers, on `texts`.
+
+    Weights are affine, of `bits` in groups of `group`; activations are brought to the format
+    `activation_type` by `quantise.activation_rows`, and its row scales multiply the outputs in
+    float64. InputError if the model or the texts will not do.
+    """
+
+    def __init__(
+        self, model: Path, texts: list[str], bits: int, group: int, activation_type: str
+    ) -> None:
+        self.llama = llama2c.load(model)
+        self.texts = texts
+        self.fmt = ACTIVATIONS[activation_type]
+        self.weights = {
+            name: quantise.affine(w, bits, group) for name, w in self.llama.weights.items()
+        }
+        self.real = {name: w.real() for name, w in self.weights.items()}
+
+    def perplexity(self, config: TensorCoreConfig | None, draw: int | None = None) -> float:
+        """Through the tables of a core, or with exact products of the same operands.
+
+        Where activations are coarse, one that is rounded the other way by a last bit changes those
+        of all layers after it, so that a single perplexity is as good as drawn at random. `draw` is
+        the seed of a relative noise of DITHER on the outputs of layers.
+        """
+        rng = None if draw is None else np.random.default_rng(draw)
+
+        def linear(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
+            values, scales = quantise.activation_rows(activations, self.fmt)
+            if config is None:
+                outputs = values.astype(np.float64) @ self.real[name].T
+            else:
+                outputs = golden.core(
+                    values, self.weights[name], config, activation_type=self.fmt.name
+                ).astype(np.float64)
+            outputs *= scales[:, None]
+            return outputs if rng is None else _noisy(outputs, rng)
+
+        return self.llama.perplexity(self.texts, linear)
+
+
+def _noisy(outputs: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return outputs * (1 + DITHER * rng.standard_normal(outputs.shape))
+
+
+def summary(full: float, exact: list[float], core: list[float]) -> Perplexity:
+    """Means of perplexities that were drawn, and the standard error of their ratio."""
+    means = [float(np.mean(draws)) for draws in (exact, core)]
+    uncertainty = 0.0
+    if len(exact) > 1 and len(core) > 1:
+        errors = [np.std(d, ddof=1) / np.mean(d) / len(d) ** 0.5 for d in (exact, core)]
+        uncertainty = float(np.hypot(*errors))
+    return Perplexity(full, means[0], means[1], uncertainty)
+
+
 def measure(
     model: Path,
     texts: list[str],
@@ -67,50 +123,14 @@ def measure(
     activation_type: str = "fp16",
     repeat: int = 1,
 ) -> Perplexity:
-    """Perplexity of the llama2.c checkpoint in `model` on `texts`.
+    """Perplexities of an `Experiment`; with `repeat` above 1 means over as many draws.
 
-    All linear layers have affine weights of `bits` in groups of `group`, and activations that
-    `quantise.activation_rows` brought to `activation_type`; their row scales multiply the outputs
-    in float64. InputError if the model, the texts or the configuration will not do.
-
-    Where activations are coarse, one that is rounded the other way by a last bit changes those of
-    all layers after it, so that a single perplexity is a draw. With `repeat` above 1 `exact` and
-    `core` are means over as many draws, outputs of layers differing by a relative DITHER.
+    InputError if the model, the texts or the configuration will not do.
     """
     if repeat < 1:
         raise InputError(f"repeat must be 1 or more, not {repeat}")
-    fmt = golden.built_in(activation_type, config)
-    llama = llama2c.load(model)
-    weights = {name: quantise.affine(w, bits, group) for name, w in llama.weights.items()}
-    real = {name: w.real() for name, w in weights.items()}
-
-    def exact(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
-        values, scales = quantise.activation_rows(activations, fmt)
-        return values.astype(np.float64) @ real[name].T * scales[:, None]
-
-    def core(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
-        values, scales = quantise.activation_rows(activations, fmt)
-        outputs = golden.core(values, weights[name], config, activation_type=activation_type)
-        return outputs.astype(np.float64) * scales[:, None]
-
-    full = llama.perplexity(texts)
-    if repeat == 1:
-        return Perplexity(full, llama.perplexity(texts, exact), llama.perplexity(texts, core))
-    draws = [
-        [llama.perplexity(texts, _dithered(linear, seed)) for seed in range(repeat)]
-        for linear in (exact, core)
-    ]
-    means, spreads = np.mean(draws, axis=1), np.std(draws, axis=1, ddof=1)
-    uncertainty = float(np.hypot.reduce(spreads / means)) / repeat**0.5
-    return Perplexity(full, float(means[0]), float(means[1]), uncertainty)
-
-
-def _dithered(linear: Linear, seed: int) -> Linear:
-    """`linear` with outputs that differ at random by a relative DITHER."""
-    rng = np.random.default_rng(seed)
-
-    def dithered(name: str, activations: NDArray[np.float64]) -> NDArray[np.generic]:
-        outputs = linear(name, activations).astype(np.float64)
-        return outputs * (1 + DITHER * rng.standard_normal(outputs.shape))
-
-    return dithered
+    golden.built_in(activation_type, config)
+    experiment = Experiment(model, texts, bits, group, activation_type)
+    draws = [None] if repeat == 1 else list(range(repeat))
+    exact, core = ([experiment.perplexity(c, draw) for draw in draws] for c in (None, config))
+    return summary(experiment.llama.perplexity(texts), exact, core)

@@ -29,10 +29,10 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
     config.name: config
     for config in (
         TensorCoreConfig(
-            name="narrow", m=1, n=1, lookup_group=2, block=2, table_bits=8, weight_bits=1
+            name="narrow", m=1, n=1, lookup_group=2, block=2, table_bits=9, weight_bits=1
         ),
         TensorCoreConfig(
-            name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=8,
+            name="integers", m=3, n=2, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
             activations=("int8", "int4"), outputs=("int32", "fp16"), rescale_columns=2,
         ),
         TensorCoreConfig(
@@ -55,7 +55,7 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
 
 narrow    one lane, one plane, one step: every width at its smallest
 integers  exact formats alone; all columns rescaled at once
-floats    no integer format; the coarsest tables without guard bits; results of 16 bits
+floats    no integer format; the coarsest tables; results of 16 bits
 precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
 trits     tables of ternary digits, scales of E4M3
 """

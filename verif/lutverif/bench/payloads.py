@@ -3,11 +3,12 @@
 Nothing here is taken from the RTL's layouts, so that a wrong layout shows. The inner streams:
 
     steps    m rows of k aligned activations, control, scaling
-    tables   m rows of G tables (entries, then the low bit where D = 2), control, scaling
-    psums    n columns of m psums, m activation sums, m sums of low bits where D = 2, scaling
+    tables   m rows of G tables (entries, then the low bit where they have one), control, scaling
+    psums    n columns of m psums, m activation sums, m sums of low bits likewise, scaling
 
-control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite` and
-the `offset`, `scale`, `first`, `last`, `output` of the pass.
+control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite`, the
+sum of what the planes weigh where tables hold subset sums, and the `offset`, `scale`, `first`,
+`last`, `output` of the pass.
 """
 
 from __future__ import annotations
@@ -80,6 +81,9 @@ class Payloads:
 
     def __init__(self, config: TensorCoreConfig) -> None:
         self.config = config
+        # Tables of binary digits: subset sums of pairs, else halves of sums and their low bit.
+        self.subsets = (config.table_digits, config.lookup_group) == (2, 2)
+        self.halved = config.table_digits == 2 and not self.subsets
 
     def _shape(self, item: Pass) -> tuple[int, int]:
         """Planes and steps of a pass."""
@@ -147,7 +151,7 @@ class Payloads:
         for entries, odd in zip(tables.entries, tables.odd, strict=True):
             for group in range(start, stop):
                 fields.append((entries[group], self.config.table_bits))
-                if self.config.table_digits == 2:
+                if self.halved:
                     fields.append((odd[group], 1))
         return fields
 
@@ -173,7 +177,18 @@ class Payloads:
     def scaling(self, item: Pass) -> list[Field]:
         """Exponents and nonfinite rows of a pass, and what `rescale` does with it."""
         _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, self.config)
-        return [(exponent, self.config.exponent_bits), (nonfinite, 1), *self.rescaling(item)]
+        return self.scaled(exponent, nonfinite, self.plane_sum(item)) + self.rescaling(item)
+
+    def scaled(self, exponent: Any, nonfinite: Any, plane_sum: int) -> list[Field]:
+        """The part of the scaling that depends on activations and planes."""
+        c = self.config
+        planes: list[Field] = [(plane_sum, c.weight_bits)] if self.subsets else []
+        return [(exponent, c.exponent_bits), (nonfinite, 1), *planes]
+
+    def plane_sum(self, item: Pass) -> int:
+        """What the planes of a pass weigh together."""
+        planes = len(item.digits)
+        return planes if item.equal else (1 << planes) - 1
 
     def weights(self, item: Pass) -> list[int]:
         """`i_weights`, one word per plane and step: the codes of every column."""
@@ -194,7 +209,7 @@ class Payloads:
     ) -> int:
         """One beat of psums [m, n], sums [m] and sums of low bits [m]."""
         c = self.config
-        odds: list[Field] = [(looked_up.odd, c.odd_bits)] if c.table_digits == 2 else []
+        odds: list[Field] = [(looked_up.base, c.odd_bits)] if self.halved else []
         return join((looked_up.psum.T, c.psum_bits), (sums, c.sum_bits), *odds, *scaling)
 
     def scales(

@@ -47,11 +47,20 @@ class _Passes:
             raw = kind.output == "int32"
             rounds = 2 if (rng.random() < 0.3 if offset is None else offset) and not raw else 1
             name = c.scales[rng.integers(len(c.scales))]
-            groups, planes = c.block // c.lookup_group, (1 << c.weight_bits) - 1
-            psum = _bounded(rng, (c.m, c.n), planes * groups << (c.table_bits - 1))
-            odd = np.abs(_bounded(rng, (c.m,), planes * groups)) * (c.table_digits == 2)
-            looked_up = golden.LookedUp(psum, odd)
-            sums = _bounded(rng, (c.m,), groups << (c.total_bits - 1))
+            planes, equal = int(rng.integers(1, c.weight_bits + 1)), bool(rng.integers(2))
+            weight = planes if equal else (1 << planes) - 1
+            groups = c.block // c.lookup_group
+            limit = groups << (c.total_bits - 1)
+            sums = _bounded(rng, (c.m,), limit)
+            total = _bounded(rng, (c.m, c.n), weight * limit)
+            base, factor = np.zeros(c.m, np.int64), 1 if c.table_digits == 3 else 2
+            if c.parity:
+                base = np.abs(_bounded(rng, (c.m,), weight * groups))
+                total = np.maximum(total, base[:, None] - weight * limit)
+            elif c.subsets:
+                base = -weight * sums
+            psum = (total - base[:, None]) // factor
+            looked_up = golden.LookedUp(psum, base, factor)
             exponent, nonfinite = np.zeros(c.m, np.int64), np.zeros(c.m, np.bool_)
             if self.exponents and not raw:
                 exponent = rng.integers(*self.exponents, c.m, endpoint=True)
@@ -67,19 +76,20 @@ class _Passes:
                 if turn and rng.random() < 0.5:
                     zero[...] = OFFSET_ZERO
                 output = kind.output if raw or (kind.last and turn == rounds - 1) else None
-                operand = None if turn else looked_up.total(c)
+                operand = None if turn else looked_up.total
                 acc = golden.rescale(acc, operand, sums, exponent, nonfinite, scale, zero, output)
                 beats["i_scales"] += self.payloads.scales(scale, zero, name, rng)
             item = Pass(
                 c.formats[0],
                 np.zeros((c.m, 1)),
-                np.zeros((1, c.n, c.k), np.int8),
-                False,
+                np.zeros((planes, c.n, c.k), np.int8),
+                equal,
                 kind,
                 offset=rounds == 2,
                 scale=name,
             )
-            scaling = [(exponent, c.exponent_bits), (nonfinite, 1), *self.payloads.rescaling(item)]
+            scaling = self.payloads.scaled(exponent, nonfinite, self.payloads.plane_sum(item))
+            scaling += self.payloads.rescaling(item)
             beats["i_psums"].append(self.payloads.psums(looked_up, sums, scaling))
             if kind.last:
                 beats["o_outputs"] += self.payloads.outputs(acc, kind.output)

@@ -32,7 +32,7 @@ from lutcore.table import Entries, Table
 from lutcore.unit import Unit
 from lutverif.native import HarnessError, cached, core_verilog, verilator, without_spaces
 
-__all__ = ["UNITS", "BenchFailure", "configuration", "run", "units"]
+__all__ = ["UNITS", "BenchFailure", "configuration", "run"]
 
 UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
     "decode": Decode,
@@ -50,11 +50,6 @@ UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
     "core": TensorCore,
 }
 """Units with a bench, in the order of the data flow; `lutverif.bench.NAME` holds the tests."""
-
-
-def units(config: TensorCoreConfig) -> list[str]:
-    """Names of the units that a core of `config` has."""
-    return [name for name in UNITS if name != "decoder" or config.table_digits == 3]
 
 
 CONFIGURATION = "LUTVERIF_BENCH_CONFIGURATION"

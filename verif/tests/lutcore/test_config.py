@@ -106,7 +106,7 @@ def test_ranges(field, low, high):
         ),
         (
             {"block": 4096, "table_bits": 16, "zero_bits": 16},
-            "difference_bits must be at most 41, not 42; reduce block (4096), table_bits (16), "
+            "difference_bits must be at most 41, not 43; reduce block (4096), table_bits (16), "
             "weight_bits (8) or zero_bits (16)",
         ),
     ],
@@ -159,12 +159,15 @@ def test_exact_formats():
     assert config.exact(INT4) and not config.exact(INT8)
     assert TensorCoreConfig(m=1, n=1, table_bits=9).exact(INT8)
     assert TensorCoreConfig(m=1, n=1, table_bits=5).exact(INT4)
-    assert TensorCoreConfig(m=1, n=1, table_bits=16, lookup_group=2).exact(INT16)
-    ternary = {"table_digits": 3, "lookup_group": 2, "groups_per_step": 3, "block": 6}
-    for table_bits in (8, 9):
-        config_3 = TensorCoreConfig(m=1, n=1, table_bits=table_bits, **ternary)
-        assert config_3.total_bits == table_bits
-        assert config_3.exact(INT8) == (table_bits == 9)
+    assert not TensorCoreConfig(m=1, n=1, table_bits=16, lookup_group=2).exact(INT16)
+    for table_bits in (8, 9):  # whole sums, of ternary digits and of pairs
+        trits = TensorCoreConfig(
+            m=1, n=1, table_digits=3, lookup_group=2, groups_per_step=3, block=6,
+            table_bits=table_bits,
+        )  # fmt: skip
+        pairs = TensorCoreConfig(m=1, n=1, lookup_group=2, table_bits=table_bits)
+        assert trits.total_bits == pairs.total_bits == table_bits
+        assert trits.exact(INT8) == pairs.exact(INT8) == (table_bits == 9)
     assert not config.exact(FP16)
     assert not config.raw and TensorCoreConfig(m=1, n=1).raw
     assert not TensorCoreConfig(m=1, n=1, outputs=("fp32",)).raw
@@ -177,9 +180,10 @@ def test_peaks_below_the_limit_fit(g):
             m=1, n=1, lookup_group=g, block=g, table_bits=table_bits, activations=("fp16",)
         )
         limit = Fraction(config.doubled_peak_limit, 2)
-        assert limit + Fraction(g, 2) == 2**table_bits
+        assert config.total_bits == table_bits + (g > 2)
+        assert limit + Fraction(g, 2) == 2 ** (config.total_bits - 1)
         # Any peak has an e at which it stays above half a table's range.
-        assert limit > 2 ** (table_bits - 1)
+        assert limit > 2 ** (config.total_bits - 2)
 
 
 def test_aligned_activations():
@@ -261,8 +265,8 @@ def test_toml_that_cannot_be_read(tmp_path):
 
 
 def test_presets():
-    assert list(PRESETS) == ["paper", "tiny", "wide", "ternary"]
+    assert list(PRESETS) == ["paper", "tiny", "wide", "ternary", "dense", "dense8"]
     assert preset("wide").groups_per_step > 1
-    text = "preset 'huge' is unknown; known are paper, tiny, wide, ternary"
+    text = "preset 'huge' is unknown; known are paper, tiny, wide, ternary, dense, dense8"
     with pytest.raises(ConfigError, match=exactly(text)):
         preset("huge")

@@ -152,8 +152,7 @@ def test_every_unit_is_one_module(name: str) -> None:
     modules = re.findall(r"^module (\w+)", text(name), re.MULTILINE)
     assert modules == described(name)["modules"]
     assert modules[-1] == TOP
-    ternary = c.table_digits == 3
-    assert len(set(modules)) == len(modules) == 12 + ternary
+    assert len(set(modules)) == len(modules) == 13
     read = yosys_modules(name)
     assert sorted(read) == sorted(modules)
     placed = Counter(
@@ -171,7 +170,7 @@ def test_every_unit_is_one_module(name: str) -> None:
         "lane": c.m * c.n,
         "scale_decode": c.rescale_columns,
         "fma": c.m * c.rescale_columns,
-        **({"decoder": c.n} if ternary else {}),
+        "decoder": c.n,
         **dict.fromkeys(("precompute", "table", "lookup", "rescale"), 1),
     }
 

@@ -20,8 +20,8 @@ from lutverif.bench.payloads import join
 # Large builds first, so that two workers end together.
 CASES = [
     (unit, name)
-    for name in ("paper", "ternary", "wide", "tiny")
-    for unit in reversed(runner.units(PRESETS[name]))
+    for name in ("dense", "paper", "ternary", "wide", "dense8", "tiny")
+    for unit in reversed(runner.UNITS)
 ]
 BROKEN = "module lut_tensor_core_lane(input clk);\nassign;\nendmodule\n"
 EDGES = [

@@ -161,7 +161,7 @@ def test_weight_errors():
         (
             "int32",
             "output int32 needs tables that hold sums of 4 activations exactly, but table_bits is "
-            "10 and activations are fp16; output fp32 would do",
+            "9 and activations are fp16; output fp32 would do",
         ),
     ],
 )
@@ -174,9 +174,9 @@ def test_output_errors(output, text):
 def test_int32_needs_exact_tables_and_one_term():
     activations = np.ones((1, 5), np.int8)
     ones = np.ones((1, 1), np.float32)
-    coarse = TensorCoreConfig(name="coarse", m=1, n=1, table_bits=9)
+    coarse = TensorCoreConfig(name="coarse", m=1, n=1, table_bits=8)
     text = (
-        "output int32 needs tables that hold sums of 4 activations exactly, but table_bits is 9 "
+        "output int32 needs tables that hold sums of 4 activations exactly, but table_bits is 8 "
         "and activations are int8; output fp32 would do"
     )
     with pytest.raises(InputError, match=exactly(text)):

@@ -147,7 +147,7 @@ def test_specified_integers_are_the_product(raw):
 
 
 def test_specified_floats_by_hand():
-    # g = 2, t = 4: peak / 2^e + 1 < 16. Peak 16: units of 1 give 17, of 2 give 9. Aligned are
+    # Pairs, t = 5: peak / 2^e + 1 < 16. Peak 16: units of 1 give 17, of 2 give 9. Aligned are
     # [8 (RNE of 15/2), 0 (RNE of 1/2), 0, -2].
     config = TensorCoreConfig(
         m=1, n=1, lookup_group=2, table_bits=4, block=4, activations=("fp16",)
