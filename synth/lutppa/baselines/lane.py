@@ -32,6 +32,9 @@ class Lane(BaselineUnit):
     operand: the row's; selections: the column's; enable: take them; clear: start from zero;
     shift: double the accumulator first (a new plane; only of bit-serial designs).
     Cycle contract: psum holds the sum one cycle after enable.
+
+    Once elaborated it knows its first principles: `selected_bits` that an AND gate lets through to
+    an OR, `exclusive_ors` and `full_adders`.
     """
 
     suffix = "lane"
@@ -50,6 +53,7 @@ class Lane(BaselineUnit):
         m = Module()
         c = self.config
         columns = Columns(m, c.accumulator_bits)
+        self.selected_bits = self.exclusive_ors = 0
         if c.design == "mac":
             self._multiply(m, columns)
         else:
@@ -63,6 +67,7 @@ class Lane(BaselineUnit):
         m.d.comb += base.eq(Mux(self.clear, 0, doubled))
         columns.add(0, base)
         total = columns.total()
+        self.full_adders = columns.full_adders
         with m.If(self.enable):
             m.d.sync += psum.eq(total)
         return m
@@ -70,29 +75,30 @@ class Lane(BaselineUnit):
     def _select(self, m: Module, columns: Columns) -> None:
         c = self.config
         for group in range(c.groups):
-            lines = self.selections[group].lines
+            lines = list(self.selections[group].lines)
             for place, count in c.digits:
-                choices = [
-                    entry & line.replicate(c.entry_bits)
-                    for entry, line in zip(self._entries(group, count), lines, strict=False)
-                ]
-                lines = lines[count:]
-                product = Signal(c.entry_bits, name=f"product_{group}_{place}")
+                entries = self._entries(group, count)
+                width = len(entries[0])
+                choices = [entry & lines.pop(0).replicate(width) for entry in entries]
+                self.selected_bits += width * count
+                product = Signal(width, name=f"product_{group}_{place}")
                 selected = balanced(choices, or_)
                 if c.folded:
                     negate = self.selections[group].negate
-                    selected ^= negate.replicate(c.entry_bits)
+                    selected ^= negate.replicate(width)
+                    self.exclusive_ors += width
                     columns.add(0, negate)
                 m.d.comb += product.eq(selected)
                 columns.add_signed(place + c.doubled, product)
 
     def _entries(self, group: int, count: int) -> list[Value]:
-        """The entries of a digit of `count` lines."""
+        """The entries of a digit of `count` lines, as wide as the largest of them."""
         c = self.config
-        held = [self.operand.choices[group][i] for i in range(c.stored)]
+        held = [self.operand.choices[group][i].as_unsigned() for i in range(c.stored)]
         if c.design not in ("add", "native"):
-            return [entry.as_unsigned() for entry in held]
-        return [entry.as_unsigned() for entry in (held[0], held[0] << 1, held[-1])[:count]]
+            return held
+        width = c.activation_bits + count - 1
+        return [entry[:width] for entry in (held[0], held[0] << 1, held[-1])[:count]]
 
     def _multiply(self, m: Module, columns: Columns) -> None:
         c = self.config
@@ -102,10 +108,12 @@ class Lane(BaselineUnit):
             single, double = Cat(code, Const(0, 1)), Cat(Const(0, 1), code)
             for index, (place, _) in enumerate(c.digits):
                 one, two, minus = self.operand.choices[term][3 * index :][:3]
+                self.selected_bits += 3 * width
                 chosen = single & one.replicate(width) | double & two.replicate(width)
                 product = Signal(width, name=f"product_{term}_{place}")
                 if place + 2 < c.activation_bits:
                     m.d.comb += product.eq(chosen | ~single & minus.replicate(width))
                 else:
+                    self.exclusive_ors += width
                     m.d.comb += product.eq(chosen ^ minus.replicate(width))
                 columns.add(place, product)
