@@ -29,10 +29,10 @@ from lutcore.lookup import Decoder, Lane, LookupArray
 from lutcore.precompute import Precompute
 from lutcore.rescale import Rescale
 from lutcore.table import Entries, Table
-from lutcore.unit import Unit
+from lutcore.unit import BaseUnit, Unit
 from lutverif.native import HarnessError, cached, core_verilog, verilator, without_spaces
 
-__all__ = ["UNITS", "BenchFailure", "configuration", "run"]
+__all__ = ["CONFIGURATION", "UNITS", "BenchFailure", "configuration", "run", "run_unit"]
 
 UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
     "decode": Decode,
@@ -51,8 +51,9 @@ UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
 }
 """Units with a bench, in the order of the data flow; `lutverif.bench.NAME` holds the tests."""
 
-
 CONFIGURATION = "LUTVERIF_BENCH_CONFIGURATION"
+"""The variable that names the file of the unit's configuration."""
+
 # The runner makes every signal public, which takes several times as long to compile; a control file
 # names the ports instead.
 BUILD_ARGUMENTS = [
@@ -128,7 +129,7 @@ def _build(
             )
 
 
-def _executable(verilog: str, unit: Unit) -> AbstractContextManager[Path]:
+def _executable(verilog: str, unit: BaseUnit) -> AbstractContextManager[Path]:
     """The cache entry with the simulation of a unit.
 
     Verilator's runtime takes far longer to compile than a unit, so it is compiled once.
@@ -148,7 +149,7 @@ def _executable(verilog: str, unit: Unit) -> AbstractContextManager[Path]:
     return cached(f"bench-{_key(verilog, top)}", build)
 
 
-def _modules(unit: Unit, verilog: str) -> str:
+def _modules(unit: BaseUnit, verilog: str) -> str:
     """The modules that `unit` needs, from the Verilog of a whole core."""
     names = {definition.module_name for definition in unit.definitions()}
     found = re.finditer(r"^module (\w+)\(.*?^endmodule\n", verilog, re.M | re.S)
@@ -160,25 +161,32 @@ def run(name: str, config: TensorCoreConfig) -> int:
 
     Raises BenchFailure if a test fails, HarnessError if the bench does not build or run.
     """
-    label = f"{name} of {config.name}"
     unit = UNITS[name](config, TensorCore(config).module_name)
-    with (
-        _executable(_modules(unit, core_verilog(config)), unit) as entry,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
-        toml, log = Path(scratch) / "configuration.toml", Path(scratch) / "log"
-        toml.write_text(config.to_toml())
+    verilog = _modules(unit, core_verilog(config))
+    label = f"{name} of {config.name}"
+    return run_unit(f"lutverif.bench.{name}", unit, verilog, config.to_toml(), label)
+
+
+def run_unit(module: str, unit: BaseUnit, verilog: str, configuration: str, label: str) -> int:
+    """Runs the tests of a module on a unit's Verilog; errors as in `run`.
+
+    configuration  text that the tests find in the file which CONFIGURATION names
+    label          what errors call the bench
+    """
+    with _executable(verilog, unit) as entry, tempfile.TemporaryDirectory() as scratch:
+        file, log = Path(scratch) / "configuration", Path(scratch) / "log"
+        file.write_text(configuration)
         results = Path(scratch) / "results.xml"
         with _surroundings(), _report(label, log):
             get_runner("verilator").test(
-                f"lutverif.bench.{name}",
+                module,
                 hdl_toplevel=unit.module_name,
                 hdl_toplevel_lang="verilog",
                 build_dir=entry,
                 test_dir=scratch,
                 results_xml=str(results),
                 log_file=log,
-                extra_env={CONFIGURATION: str(toml)},
+                extra_env={CONFIGURATION: str(file)},
             )
             tests, failed = get_results(results)
         if failed or not tests:

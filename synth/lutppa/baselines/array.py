@@ -1,0 +1,100 @@
+"""`BaselineArray`: m * n lanes behind operand registers, with the streams of `LookupArray`.
+
+i_activations -> row -> registers -> lanes -> o_psums
+i_weights -> registers -> column ----^
+"""
+
+# The methods keep the contracts that the base classes state.
+# ruff: noqa: D102
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from .config import BaselineConfig
+from .lane import Lane
+from .operands import BaselineUnit, Column, ColumnRegisters, Row, RowRegisters
+
+__all__ = ["BaselineArray"]
+
+
+class BaselineArray(BaselineUnit):
+    """m rows of operands (for every `readers` columns), n columns of codes, m * n lanes.
+
+    Cycle contract: a step is taken in a cycle in which an activation and a weight beat are both
+    valid and the registers are free; it is in the lanes a cycle later, and the psums are valid two
+    cycles after the last step of a block (`end`). Without back-pressure a step moves every cycle,
+    also across blocks. Bit-serial designs take the activations of a step once for each plane;
+    planes come most significant first, and `shift` is 1 in the first step of each but the first.
+    """
+
+    suffix = "array"
+
+    def __init__(self, config: BaselineConfig, top: str = "baseline") -> None:
+        self.row = Row(config, top)
+        self.row_registers = RowRegisters(config, top)
+        self.column_registers = ColumnRegisters(config, top)
+        self.column = Column(config, top)
+        self.lane = Lane(config, top)
+        super().__init__(
+            config, top, self.row, self.row_registers, self.column_registers, self.column, self.lane
+        )
+
+    def ports(self) -> dict[str, Any]:
+        return {
+            "i_activations": In(self.layouts.signature("activations")),
+            "i_weights": In(self.layouts.signature("weights")),
+            "o_psums": Out(self.layouts.signature("psums")),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c = self.config
+        activations, weights, psums = self.i_activations, self.i_weights, self.o_psums
+        held, free, load, step = Signal(), Signal(), Signal(), Signal()
+        control = Signal(self.layouts.control, reset_less=True)
+        m.d.comb += [
+            free.eq(~psums.valid | psums.ready),
+            step.eq(held & free),
+            load.eq(activations.valid & weights.valid & (~held | free)),
+            activations.ready.eq(weights.valid & (~held | free)),
+            weights.ready.eq(activations.valid & (~held | free)),
+        ]
+        with m.If(~held | free):
+            m.d.sync += held.eq(load)
+        with m.If(load):
+            m.d.sync += control.eq(activations.payload.control)
+        with m.If(free):
+            m.d.sync += psums.valid.eq(step & control.end)
+        operands: dict[tuple[int, int], Any] = {}
+        for table in range(c.n // c.table_readers):
+            for row in range(c.m):
+                prepared = Signal(self.layouts.operand, name=f"prepared_{row}_{table}")
+                operand = Signal(self.layouts.operand, name=f"operand_{row}_{table}")
+                m.submodules[f"row_{row}_{table}"] = self.row.place(
+                    values=activations.payload.rows[row], operand=prepared
+                )
+                m.submodules[f"row_registers_{row}_{table}"] = self.row_registers.place(
+                    i=prepared, load=load, o=operand
+                )
+                operands[row, table] = operand
+        for column in range(c.n):
+            codes = Signal(self.layouts.codes, name=f"codes_{column}")
+            selections = Signal(self.layouts.selections, name=f"selections_{column}")
+            m.submodules[f"column_registers_{column}"] = self.column_registers.place(
+                i=weights.payload[column], load=load, o=codes
+            )
+            m.submodules[f"column_{column}"] = self.column.place(codes=codes, selections=selections)
+            for row in range(c.m):
+                m.submodules[f"lane_{row}_{column}"] = self.lane.place(
+                    operand=operands[row, column // c.table_readers],
+                    selections=selections,
+                    enable=step,
+                    clear=control.clear,
+                    shift=control.shift,
+                    psum=psums.payload[column][row],
+                )
+        return m

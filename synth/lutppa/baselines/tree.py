@@ -1,0 +1,57 @@
+"""`Columns`: bits by their weight, summed by full adders into one number.
+
+A full adder takes three bits of a column and leaves one there and one in the next, so that all
+orders need about as many. The oldest bits go first, which keeps the tree shallow; the last column
+pairs ripple.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+__all__ = ["Columns"]
+
+
+class Columns:
+    """A sum modulo 2^width of bits, each with a weight of 2^place."""
+
+    def __init__(self, m: Module, width: int) -> None:
+        self.width = width
+        self.full_adders = 0
+        self._m = m
+        self._bits: list[list[Value]] = [[] for _ in range(width)]
+        self._constant = 0
+        self._names = count()
+
+    def add(self, place: int, bits: Value) -> None:
+        """Add an unsigned number times 2^place."""
+        for index in range(min(len(bits), self.width - place)):
+            self._bits[place + index].append(bits[index])
+
+    def add_signed(self, place: int, bits: Value) -> None:
+        """Add a two's complement number: its sign bit, inverted, and a constant for it."""
+        self.add(place, Cat(bits[:-1], ~bits[-1]))
+        self.add_constant(-1 << (place + len(bits) - 1))
+
+    def add_constant(self, value: int) -> None:
+        """Add a number that is known now; all of them make one row of bits."""
+        self._constant += value
+
+    def total(self) -> Value:
+        """The sum; nothing can be added after it."""
+        total: list[Value] = []
+        for place, column in enumerate(self._bits):
+            if self._constant >> place & 1:
+                column.insert(0, Const(1, 1))
+            while len(column) > 1:
+                inputs, column = column[:3], column[3:]
+                pair = Signal(2, name=f"adder_{next(self._names)}")
+                self._m.d.comb += pair.eq(sum(inputs[1:], inputs[0]))
+                self.full_adders += len(inputs) == 3
+                column.append(pair[0])
+                if place + 1 < self.width:
+                    self._bits[place + 1].append(pair[1])
+            total += column or [Const(0, 1)]
+        return Cat(*total)

@@ -1,0 +1,46 @@
+"""A slice of the benches of the integer baselines; `python -m lutppa.baselines.verify` runs all."""
+
+from __future__ import annotations
+
+import pytest
+
+from lutcore.errors import ConfigError
+from lutppa.baselines import verify
+from lutppa.baselines.config import BaselineConfig
+from lutverif.bench.runner import BenchFailure
+
+
+@pytest.mark.parametrize("name", ["mac-4x8", "native-5", "native-3", "folded-4"])
+def test_rtl_equals_golden(name: str) -> None:
+    assert verify.check(name) == 2
+
+
+def test_a_wrong_rtl_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    design = verify.unit_design
+
+    def broken(unit: object) -> str:
+        text = design(unit)  # type: ignore[arg-type]
+        assert text.count("shift ?") == 1
+        return text.replace("shift ?", "!shift ?")
+
+    monkeypatch.setattr(verify, "unit_design", broken)
+    with pytest.raises(BenchFailure, match="2 of 2 tests failed"):
+        verify.check("add")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"design": "sum"}, "design must be one of mac, add, native, full, half, folded"),
+        ({"coding": "odd"}, "coding of mac must be one of integer, not 'odd'"),
+        ({"terms": 7}, "block must be a multiple of terms = 7, not 64"),
+        ({"activation_bits": 7}, "activation_bits of mac must be even.*8 would do"),
+        ({"lookup_group": 2}, "lookup_group of mac must be 1..1, not 2"),
+        ({"readers": 2}, "readers must be 0 for mac, not 2"),
+        ({"psum_bits": 12}, "psum_bits must be at least 22 for this block, not 12"),
+    ],
+)
+def test_bad_parameters_say_what_would_do(wrong: dict[str, object], message: str) -> None:
+    fields = {"design": "mac", "coding": "integer", "m": 2, "n": 2, "terms": 4} | wrong
+    with pytest.raises(ConfigError, match=message):
+        BaselineConfig(**fields)  # type: ignore[arg-type]
