@@ -1,0 +1,1 @@
+"""Baselines: the cores that lookup replaces, as generators with the same streams."""
