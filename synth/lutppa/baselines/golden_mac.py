@@ -100,7 +100,7 @@ def _truncated(total: NDArray[np.int64], unit: NDArray[np.int64]) -> NDArray[np.
     significand = _aligned(magnitude, unit - last, np.zeros_like(total, np.bool_))
     # The hidden bit runs into the exponent field, which subnormals leave at 0.
     code = (last - FP32.unit_exponent << FP32.fraction_bits) + significand
-    code = np.minimum(code, FP32.infinity)
+    code = np.where(total == 0, 0, np.minimum(code, FP32.infinity))
     return np.where(total < 0, code | 1 << (FP32.bits - 1), code)
 
 

@@ -90,9 +90,13 @@ def mismatches(
     """[rows]: where golden model or simulated RTL differ from d in a bit. A NaN equals any NaN."""
     if rtl:
         # Imported here: it loads Amaranth, which the golden model does without.
-        from .dot import simulate
+        from .dot_stream import simulate
+        from .mac_config import MacConfig
 
-        found = simulate(vectors.a, vectors.b, vectors.c, fmt, numerics)
+        config = MacConfig(
+            k=numerics.terms, operand=fmt.name, fraction_bits=numerics.fraction_bits, stages=1
+        )
+        found = simulate(vectors.a, vectors.b, vectors.c, config)
     else:
         found = fused_dot(vectors.a, vectors.b, vectors.c, fmt, numerics)
     both_nan = np.isnan(found.view(np.float32)) & np.isnan(vectors.d.view(np.float32))
