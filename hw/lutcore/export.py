@@ -18,7 +18,7 @@ from .config import TensorCoreConfig
 from .core import TensorCore
 from .outputs import write_files
 from .rescale import Rescale
-from .unit import Unit
+from .unit import BaseUnit
 
 __all__ = ["WAIVERS", "description", "design", "ports", "unit_design", "write"]
 
@@ -31,7 +31,7 @@ WAIVERS: dict[str, str] = {
 """Verilator lint warnings that generated Verilog raises by design, with the reason of each."""
 
 
-def unit_design(unit: Unit) -> str:
+def unit_design(unit: BaseUnit) -> str:
     """Verilog of a unit and of every module below it, each module once, leaves first."""
     parts: list[str] = []
     for definition in unit.definitions():
@@ -53,7 +53,7 @@ def design(config: TensorCoreConfig, top: str = "lut_tensor_core") -> str:
     return "".join(f"// {line}\n" for line in head) + "\n" + unit_design(TensorCore(config, top))
 
 
-def ports(unit: Unit) -> list[dict[str, Any]]:
+def ports(unit: BaseUnit) -> list[dict[str, Any]]:
     """Name, direction and width of every port of a unit's module, clock and reset first."""
     found: list[dict[str, Any]] = []
     if unit.clocked:

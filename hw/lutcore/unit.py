@@ -15,11 +15,11 @@ from amaranth.lib import wiring
 from .config import TensorCoreConfig
 from .streams import StreamLayouts
 
-__all__ = ["Unit", "balanced"]
+__all__ = ["BaseUnit", "Unit", "balanced"]
 
 
-class Unit(wiring.Component):
-    """Base of every unit of the core.
+class BaseUnit(wiring.Component):
+    """Base of whatever becomes a Verilog module; a subclass has its configuration by then.
 
     suffix     what the module's name adds to the name of the top module
     clocked    whether the module has `clk` and `rst`
@@ -29,10 +29,8 @@ class Unit(wiring.Component):
     suffix: ClassVar[str]
     clocked: ClassVar[bool] = True
 
-    def __init__(self, config: TensorCoreConfig, top: str, *children: Unit) -> None:
-        self.config = config
+    def __init__(self, top: str, *children: BaseUnit) -> None:
         self.top = top
-        self.layouts = StreamLayouts(config)
         self.children = children
         super().__init__(self.ports())
         # A unit made for its names or widths alone is not a mistake.
@@ -52,7 +50,7 @@ class Unit(wiring.Component):
         """Name of the Verilog module."""
         return f"{self.top}_{self.suffix}" if self.suffix else self.top
 
-    def definitions(self) -> Iterator[Unit]:
+    def definitions(self) -> Iterator[BaseUnit]:
         """Every unit whose module this one needs, leaves first, itself last, each name once."""
         seen: set[str] = set()
         for child in self.children:
@@ -83,6 +81,15 @@ class Unit(wiring.Component):
         if self.clocked:
             ports += [("i", "clk", ClockSignal()), ("i", "rst", ResetSignal())]
         return Instance(self.module_name, *ports)
+
+
+class Unit(BaseUnit):
+    """Base of every unit of the core."""
+
+    def __init__(self, config: TensorCoreConfig, top: str, *children: BaseUnit) -> None:
+        self.config = config
+        self.layouts = StreamLayouts(config)
+        super().__init__(top, *children)
 
 
 def balanced(terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:

@@ -23,7 +23,7 @@ from lutcore.formats import FP32
 from lutcore.unit import balanced
 
 from .mac_config import MacConfig, MacUnit
-from .term import Align, Product, distance_bits, right
+from .term import Align, Product, distance_bits, greater, right
 
 __all__ = ["FusedDot"]
 
@@ -63,7 +63,7 @@ class FusedDot(MacUnit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        c: MacConfig = self.config  # type: ignore[assignment]
+        c = self.config
         cuts = CUTS[c.stages]
 
         def cut(place: str, **values: Any) -> list[Any]:
@@ -114,7 +114,14 @@ class FusedDot(MacUnit):
         # E, as a product's exponent; the addend's reach may end below 0.
         special = field.all()
         some = fraction.any()
-        highest = balanced(exponents, lambda x, y: Mux(x > y, x, y))
+
+        def larger(x: Value, y: Value) -> Value:
+            # A signal, since an expression is written out wherever it is used.
+            value, above = Signal(c.exponent_bits), Signal()
+            m.d.comb += [above.eq(greater(x, y)), value.eq(Mux(above, x, y))]
+            return value
+
+        highest = balanced(exponents, larger)
         # A narrow weight has no exponent, and a zero beside one counts.
         none = Const(0, 1) if c.weights else ~highest.any()
         own = Signal(
@@ -199,7 +206,7 @@ class FusedDot(MacUnit):
         self, m: Module, size: Value, base: Value, flat: Value, flags: Value, sign: Value
     ) -> None:
         """Magnitude, leading zeros, truncation, special values."""
-        c: MacConfig = self.config  # type: ignore[assignment]
+        c = self.config
         negative = size[-1]
         digits = len(size) - 1
         # Subnormal results of large exponent ranges need a place above the sum to begin from.
@@ -241,6 +248,8 @@ class FusedDot(MacUnit):
         code_field = field[: FP32.exponent_bits] & normal.replicate(FP32.exponent_bits)
         some = magnitude.any() if c.offset <= 0 else normal
         if c.offset > 0:
+            if c.fraction_bits < FP32.fraction_bits:  # the whole of a subnormal addend may be lost
+                some = some & (~flat | fraction.any())
             code_field = Cat(code_field[0] & ~flat, code_field[1:])
         result_negative = Mux(flags.any(), flags[1], negative) ^ sign
         m.d.comb += self.result.eq(

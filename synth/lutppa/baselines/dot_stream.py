@@ -38,7 +38,7 @@ class DotStream(MacUnit):
         super().__init__(config, top, self.operand, self.weight, self.dot)
 
     def ports(self) -> dict[str, Any]:
-        c: MacConfig = self.config  # type: ignore[assignment]
+        c = self.config
         self.terms = data.StructLayout(
             {
                 "a": data.ArrayLayout(c.fmt.bits, c.k),
@@ -53,7 +53,7 @@ class DotStream(MacUnit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        c: MacConfig = self.config  # type: ignore[assignment]
+        c = self.config
         terms, results = self.i_terms, self.o_results
         moves = Signal()
         held = Signal(self.terms, reset_less=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from amaranth.hdl import Shape, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 
 from lutcore.errors import ConfigError
 from lutcore.formats import BF16, E4M3, E5M2, FP16, FP32, FloatFormat, named
-from lutcore.unit import Unit
+from lutcore.unit import BaseUnit
 
 from .golden_mac import LOWEST, Numerics
 
@@ -167,13 +167,10 @@ class MacLayouts:
         return stream.Signature(getattr(self, name))
 
 
-class MacUnit(Unit):
-    """Base of the units of a MAC tensor core; `config` is a `MacConfig`."""
+class MacUnit(BaseUnit):
+    """Base of the units of a MAC tensor core."""
 
-    def __init__(self, config: MacConfig, top: str, *children: Unit) -> None:
-        self.config = config  # type: ignore[assignment]
-        self.top = top
-        self.layouts = MacLayouts(config)  # type: ignore[assignment]
-        self.children = children
-        wiring.Component.__init__(self, self.ports())
-        self._MustUse__silence = True
+    def __init__(self, config: MacConfig, top: str, *children: BaseUnit) -> None:
+        self.config = config
+        self.layouts = MacLayouts(config)
+        super().__init__(top, *children)

@@ -3,17 +3,21 @@
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
+from lutcore.unit import balanced
 
 from .compress import product
 from .mac_config import NARROW, MacConfig, MacUnit
 
-__all__ = ["Align", "Operand", "Product", "Weight", "distance_bits", "right"]
+__all__ = ["Align", "Operand", "Product", "Weight", "distance_bits", "greater", "right"]
+
+FINE_BITS = 3
 
 
 def distance_bits(config: MacConfig) -> int:
@@ -134,19 +138,32 @@ class Align(MacUnit):
 
 
 def right(m: Module, value: Value, distance: Value, width: int) -> Value:
-    """`value` >> `distance` in `width` bits, for any distance; the nearest shifts come first."""
-    places = (width - 1).bit_length()
-    far = distance[places:].any()
+    """`value` >> `distance` in `width` bits, for any distance.
+
+    Up to seven places one bit of the distance at a time, then all multiples of eight at once: most
+    outputs of that step have only one or two sources.
+    """
     shifted = Signal(width, name="shifted_0")
     m.d.comb += shifted.eq(value)
-    for place in range(min(places, len(distance))):
-        last = place == min(places, len(distance)) - 1
-        move, keep = distance[place], ~distance[place]
-        if last and len(distance) > places:
-            move, keep = move & ~far, keep & ~far
+    for place in range(min(FINE_BITS, len(distance))):
         step = Signal(width, name=f"shifted_{place + 1}")
-        m.d.comb += step.eq(
-            (shifted & keep.replicate(width)) | ((shifted >> (1 << place)) & move.replicate(width))
-        )
+        move = distance[place].replicate(width)
+        m.d.comb += step.eq((shifted & ~move) | ((shifted >> (1 << place)) & move))
         shifted = step
-    return shifted
+    coarse = distance[FINE_BITS:]
+    if not len(coarse):
+        return shifted
+    choices = []
+    for multiple in range(min(-(-width >> FINE_BITS), 1 << len(coarse))):
+        line = Signal(name=f"by_{multiple << FINE_BITS}")
+        m.d.comb += line.eq(coarse == multiple if multiple else ~coarse.any())
+        choices.append((shifted >> (multiple << FINE_BITS)) & line.replicate(width))
+    return balanced(choices, or_)
+
+
+def greater(a: Value, b: Value) -> Value:
+    """Whether a > b, unsigned and of one width: a chain of majorities, and no sum beside it."""
+    above: Value = Const(0, 1)
+    for x, y in zip(a, b, strict=True):
+        above = (x & ~y) | ((x | ~y) & above)
+    return above
