@@ -14,7 +14,19 @@ from typer.exceptions import TyperException
 
 from lutcore.errors import LutCoreError
 
-from . import config, diagram, gemm, matrix, numerics, perplexity, sim, synth, types, verilog
+from . import (
+    config,
+    diagram,
+    gemm,
+    matrix,
+    numerics,
+    perplexity,
+    sim,
+    synth,
+    types,
+    vectors,
+    verilog,
+)
 
 __all__ = ["app", "main"]
 
@@ -22,7 +34,7 @@ BAD_INPUT = 2
 
 app = typer.Typer(help="Generate, simulate and measure LUT tensor cores.", add_completion=False)
 app.add_typer(config.app, name="config")
-for module in (diagram, gemm, matrix, numerics, perplexity, sim, synth, types, verilog):
+for module in (diagram, gemm, matrix, numerics, perplexity, sim, synth, types, vectors, verilog):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

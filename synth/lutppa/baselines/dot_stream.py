@@ -1,0 +1,106 @@
+"""One fused dot product between two streams, for benches and for files of vectors."""
+
+# ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from lutcore.export import unit_design
+from lutcore.formats import FP32
+from lutverif.driver import pack_fields
+from lutverif.native import NativeModel, StreamPort
+
+from .dot import FusedDot
+from .mac_config import MacConfig, MacUnit
+from .term import Operand, Weight
+
+__all__ = ["DotStream", "simulate"]
+
+
+class DotStream(MacUnit):
+    """Operands of one step in, its result out.
+
+    Cycle contract: a result is valid 2 + `stages` cycles after its operands moved; one a cycle.
+    """
+
+    suffix = "dot_stream"
+
+    def __init__(self, config: MacConfig, top: str = "mac") -> None:
+        self.operand = Operand(config, top)
+        self.weight = Weight(config, top) if config.weights else self.operand
+        self.dot = FusedDot(config, top)
+        super().__init__(config, top, self.operand, self.weight, self.dot)
+
+    def ports(self) -> dict[str, Any]:
+        c = self.config
+        self.terms = data.StructLayout(
+            {
+                "a": data.ArrayLayout(c.fmt.bits, c.k),
+                "b": data.ArrayLayout(c.weight_shape, c.k),
+                "addend": FP32.bits,
+            }
+        )
+        return {
+            "i_terms": In(stream.Signature(self.terms)),
+            "o_results": Out(stream.Signature(unsigned(FP32.bits))),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c = self.config
+        terms, results = self.i_terms, self.o_results
+        moves = Signal()
+        held = Signal(self.terms, reset_less=True)
+        valid = [Signal(name=f"valid_{i}") for i in range(c.stages + 1)]
+        m.d.comb += [moves.eq(~results.valid | results.ready), terms.ready.eq(moves)]
+        a, b = Signal(self.layouts.activation_row), Signal(self.layouts.weight_column)
+        for i in range(c.k):
+            m.submodules[f"a_{i}"] = self.operand.place(code=held.a[i], number=a[i])
+            m.submodules[f"b_{i}"] = self.weight.place(code=held.b[i], number=b[i])
+        result = Signal(FP32.bits)
+        enable = {"enable": moves} if c.stages else {}
+        m.submodules.dot = self.dot.place(a=a, b=b, addend=held.addend, result=result, **enable)
+        with m.If(moves):
+            m.d.sync += [
+                valid[0].eq(terms.valid),
+                held.eq(terms.payload),
+                results.payload.eq(result),
+            ]
+            for now, before in zip([*valid[1:], results.valid], valid, strict=True):
+                m.d.sync += now.eq(before)
+        return m
+
+
+def simulate(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    accumulator: NDArray[Any],
+    config: MacConfig,
+    stalls: dict[str, int] | None = None,
+) -> NDArray[np.uint32]:
+    """FP32 codes [rows]: `accumulator` [rows] plus the dot products of codes [rows, K], by the RTL.
+
+    K may be any length, as in `golden_mac`. stalls: as `NativeModel.run` has them.
+    """
+    unit = DotStream(config)
+    ports = [
+        StreamPort("i_terms", True, unit.terms.size),
+        StreamPort("o_results", False, FP32.bits),
+    ]
+    padding = ((0, 0), (0, -a.shape[1] % config.k))
+    a, b = np.pad(a, padding), np.pad(b, padding)
+    bits = config.fmt.bits, config.weight_shape.width
+    code = accumulator.astype(np.uint32)
+    with NativeModel(unit_design(unit), unit.module_name, ports) as model:
+        for step in range(0, a.shape[1], config.k):
+            part = slice(step, step + config.k)
+            beats = pack_fields((a[:, part], bits[0]), (b[:, part], bits[1]), (code, FP32.bits))
+            results, _ = model.run({"i_terms": beats}, {"o_results": len(code)}, stalls=stalls)
+            code = results["o_results"].view("<u4").reshape(-1).astype(np.uint32)
+    return code

@@ -1,0 +1,176 @@
+"""What a MAC tensor core is built for, payloads of its streams, and the base of its units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, stream
+
+from lutcore.errors import ConfigError
+from lutcore.formats import BF16, E4M3, E5M2, FP16, FP32, FloatFormat, named
+from lutcore.unit import BaseUnit
+
+from .golden_mac import LOWEST, Numerics
+
+__all__ = ["FORMATS", "NARROW", "MacConfig", "MacLayouts", "MacUnit"]
+
+FORMATS: dict[str, FloatFormat] = {fmt.name: fmt for fmt in (FP16, BF16, E4M3, E5M2)}
+"""Operand formats by name."""
+
+NARROW: dict[str, tuple[int, ...]] = {
+    "w1": (-1, 1),
+    "ternary": (-1, 0, 1),
+    "w2": (-3, -1, 1, 3),
+    "w4": tuple(range(-15, 16, 2)),
+    "int2": (-2, -1, 0, 1),
+    "int4": tuple(range(-8, 8)),
+}
+"""Weights for which a core can be built in place of floating-point numbers, and their values.
+
+w1, w2, w4: odd and symmetric, code q of n bits standing for 2q - (2^n - 1), as lookup has them. The
+others are two's complement, ternary of two bits.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacConfig:
+    """A MAC tensor core.
+
+    m, n, k        rows, columns, and terms of a dot product, all of one step
+    operand        format of activations, and of weights unless `weights` names others
+    weights        a name of `NARROW`: the multiplier is folded away; "" for floating point
+    fraction_bits  F: addends are multiples of 2^(E - F), E being the step's largest exponent
+    stages         registers inside a dot product, 0 to 3
+    """
+
+    m: int = 1
+    n: int = 1
+    k: int = 16
+    operand: str = "fp16"
+    weights: str = ""
+    fraction_bits: int = 24
+    stages: int = 0
+
+    def __post_init__(self) -> None:
+        named("operand", self.operand, FORMATS)
+        if self.weights:
+            named("weights", self.weights, NARROW)
+        for name, smallest, largest in (
+            ("m", 1, 64), ("n", 1, 1024), ("k", 2, 64), ("stages", 0, 3),
+            ("fraction_bits", self.product_fraction_bits, 30),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not (type(value) is int and smallest <= value <= largest):
+                raise ConfigError(f"{name} must be {smallest}..{largest}, not {value!r}")
+
+    @property
+    def fmt(self) -> FloatFormat:
+        """The operands' format."""
+        return FORMATS[self.operand]
+
+    @property
+    def numerics(self) -> Numerics:
+        """How the core adds, for the golden model."""
+        return Numerics(self.k, self.fraction_bits)
+
+    @property
+    def weight_shape(self) -> Shape:
+        """A weight's code."""
+        if not self.weights:
+            return unsigned(self.fmt.bits)
+        values = NARROW[self.weights]
+        bits = (len(values) - 1).bit_length()
+        return unsigned(bits) if self.weights.startswith("w") else signed(bits)
+
+    @property
+    def magnitude_bits(self) -> int:
+        """Bits of a weight's significand, or of its magnitude."""
+        if not self.weights:
+            return self.fmt.significand_bits
+        return max(map(abs, NARROW[self.weights])).bit_length()
+
+    @property
+    def product_bits(self) -> int:
+        """Bits of a product's significand."""
+        if not self.weights:
+            return 2 * self.fmt.significand_bits
+        largest = max(map(abs, NARROW[self.weights]))
+        return (largest * ((1 << self.fmt.significand_bits) - 1)).bit_length()
+
+    @property
+    def product_fraction_bits(self) -> int:
+        """Those of them that are fraction."""
+        return self.fmt.fraction_bits * (1 if self.weights else 2)
+
+    @property
+    def exponent_bits(self) -> int:
+        """Bits of a product's exponent, the sum of its operands' fields."""
+        top = self.fmt.largest_field * (1 if self.weights else 2)
+        return top.bit_length()
+
+    @property
+    def offset(self) -> int:
+        """What a product's exponent lacks to be a field of FP32."""
+        return FP32.bias - self.fmt.bias * (1 if self.weights else 2)
+
+    @property
+    def lowest(self) -> int:
+        """LOWEST as an exponent of a product."""
+        return LOWEST + FP32.bias - self.offset
+
+    @property
+    def addend_bits(self) -> int:
+        """Bits of an aligned term's magnitude."""
+        above = self.product_bits - self.product_fraction_bits
+        return max(above, 1) + self.fraction_bits
+
+
+class MacLayouts:
+    """Payloads of the streams, and operands taken apart.
+
+    activations  m rows of k codes; first: start from zero, last: give the result
+    weights      n columns of k codes
+    results      n columns of m FP32 codes
+    """
+
+    def __init__(self, config: MacConfig) -> None:
+        c = config
+        special = {"zero": 1, "special": 1, "nan": 1}
+        self.activation = data.StructLayout(
+            {
+                "negative": 1,
+                "field": c.fmt.exponent_bits,
+                "significand": c.fmt.significand_bits,
+                **special,
+            }
+        )
+        self.weight = (
+            data.StructLayout({"negative": 1, "significand": c.magnitude_bits})
+            if c.weights
+            else self.activation
+        )
+        self.activation_row = data.ArrayLayout(self.activation, c.k)
+        self.weight_column = data.ArrayLayout(self.weight, c.k)
+        self.activations = data.StructLayout(
+            {
+                "rows": data.ArrayLayout(data.ArrayLayout(c.fmt.bits, c.k), c.m),
+                "first": 1,
+                "last": 1,
+            }
+        )
+        self.weights = data.ArrayLayout(data.ArrayLayout(c.weight_shape, c.k), c.n)
+        self.results = data.ArrayLayout(data.ArrayLayout(FP32.bits, c.m), c.n)
+
+    def signature(self, name: str) -> stream.Signature:
+        """The valid/ready stream that carries the layout called `name`."""
+        return stream.Signature(getattr(self, name))
+
+
+class MacUnit(BaseUnit):
+    """Base of the units of a MAC tensor core."""
+
+    def __init__(self, config: MacConfig, top: str, *children: BaseUnit) -> None:
+        self.config = config
+        self.layouts = MacLayouts(config)
+        super().__init__(top, *children)
