@@ -115,6 +115,9 @@ def _count(cell: PowerCell) -> list[str]:
         if arc.related:
             related = [moved[pin] for pin in arc.related if pin in moved]
             condition = f"{condition} & ({' | '.join(related) or 'W(0)'})"
+        elif arc.when and cell.state is None:
+            # The condition is that the output stays; its own arcs cover inputs that move together.
+            condition = f"{condition} & ~({' | '.join(moved[pin] for pin in cell.outputs)})"
         i = cell.pins.index(arc.pin)
         lines.append(f"{{ const W m = {condition};")
         lines.append(f"a[{2 * place}] += ones(r{i} & m); a[{2 * place + 1}] += ones(f{i} & m); }}")
