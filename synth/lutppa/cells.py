@@ -18,7 +18,16 @@ from lutcore.errors import InputError
 from .expression import names
 from .liberty import Library
 
-__all__ = ["Arc", "EnergyTable", "Group", "PowerCell", "PowerLibrary", "State", "read_power"]
+__all__ = [
+    "Arc",
+    "EnergyTable",
+    "Group",
+    "PowerCell",
+    "PowerLibrary",
+    "State",
+    "cell_texts",
+    "read_power",
+]
 
 _TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
 # Delays are not needed, and are nine tenths of the text; such a group holds groups of one level.
@@ -195,7 +204,7 @@ def _unit(text: str, symbol: str, file: str) -> float:
 def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
     """The units of a library and the named cells; InputError where it lacks what power needs."""
     text = library.text
-    starts = {match[1]: match.start() for match in _cells(text)}
+    starts = {match[1]: match.start() for match in _CELL.finditer(text)}
     head = _parse(_TIMING.sub("", text[: min(starts.values())]) + "}").groups[0]
     if "nom_voltage" not in head.attributes:
         raise InputError(
@@ -225,10 +234,13 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
     )
 
 
-def _cells(text: str) -> Iterator[re.Match[str]]:
-    return re.finditer(r'\bcell\s*\(\s*"?(\w+)"?\s*\)\s*\{', text)
+def cell_texts(text: str) -> Iterator[tuple[str, str]]:
+    """Name and text of every cell of a library."""
+    for match in _CELL.finditer(text):
+        yield match[1], text[match.start() : _end(text, match.start())]
 
 
+_CELL = re.compile(r'\bcell\s*\(\s*"?(\w+)"?\s*\)\s*\{')
 _BRACE = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|[{}]', re.DOTALL)
 
 

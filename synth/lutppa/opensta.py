@@ -1,8 +1,11 @@
 """Cross-check of the account with OpenSTA, an independent program, on one block.
 
-OpenSTA 2.0 (Debian's `opensta`) has its own reader, slews and tables, and takes the activity of
-every pin from us: what is compared is how activity becomes power. It has no wires here, adds up the
-tables of supply and ground pins, and counts no net that a port drives; our side is asked the same.
+OpenSTA 2.0 (Debian's `opensta`) has its own reader of Liberty, delays, slews, loads, interpolation
+and units, and takes the activity of every pin from us. What it does with the conditions of
+internal power is not what Liberty means: every arc of an output counts in full, however many there
+are, leakage is not weighted, and an edge of a clock is charged as rise and fall. Both sides are
+therefore given the library with one table a pin, the mean of all its arcs, and one leakage a cell.
+There are no wires, and nets that ports drive are left out, since OpenSTA adds up instances.
 """
 
 from __future__ import annotations
@@ -11,17 +14,21 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from lutcore.config import PRESETS
 from lutcore.errors import InputError
-from lutcore.export import unit_design
+from lutcore.export import ports, unit_design
+from lutcore.unit import Unit
 from lutverif.workload import load
 
 from .activity import Activity, simulate
-from .area import synthesise
+from .area import Synthesis, synthesise
+from .cells import Arc, cell_texts, read_power
 from .energy import Conditions, account
 from .liberty import Library
 from .netlist import HIGH, LOW, Netlist, read_netlist
@@ -46,15 +53,36 @@ class Compared:
 
 
 def cross_check(library: Library, period_ps: float = 1000.0) -> list[Compared]:
-    """A row of two lanes of `paper` with tables and weight registers, on W2 and INT8 data."""
+    """A row of two lanes of `paper` with their tables, on data of W2 and INT8."""
     config = replace(PRESETS["paper"], m=1, n=2, rescale_columns=1)
-    unit = LookupTile(config)
-    synthesis = synthesise(unit_design(unit), unit.module_name, library)
-    netlist = read_netlist(synthesis.netlist, synthesis.top, library)
+    synthesis = synthesise(_registered(LookupTile(config)), "checked", library)
+    used = [kind.cell.name for kind in _read(synthesis, library).kinds]
+    netlist = _read(synthesis, merged(library, used))
     stimulus = lookup_stimulus(workload(load()[1], "w2", "int8", config.block), config, 512)
-    activity = simulate(netlist, stimulus.ports, warm_up=stimulus.warm_up)
+    activity = simulate(netlist, stimulus.ports, warm_up=stimulus.warm_up + 1)
     stimulus.check(activity.outputs)
-    return compare(netlist, activity, library, period_ps)
+    return compare(netlist, activity, merged(library, used, clock_factor=0.5), period_ps)
+
+
+def _read(synthesis: Synthesis, library: Library) -> Netlist:
+    return read_netlist(synthesis.netlist, synthesis.top, library)
+
+
+def _registered(unit: Unit) -> str:
+    """A unit with a register at every input: OpenSTA replaces activity up to the first register."""
+    inner = ports(unit)
+    named = ", ".join(port["name"] for port in inner)
+    lines = [f"module checked({named});"]
+    joined: list[str] = []
+    for port in inner:
+        name, width = port["name"], f"[{port['bits'] - 1}:0]"
+        lines.append(f"  {port['direction']} {width} {name};")
+        held = port["direction"] == "input" and name != "clk"
+        joined.append(f".{name}({'held_' * held}{name})")
+        if held:
+            lines.append(f"  reg {width} held_{name}; always @(posedge clk) held_{name} <= {name};")
+    lines.append(f"  {unit.module_name} unit ({', '.join(joined)});\nendmodule\n")
+    return unit_design(unit) + "\n".join(lines)
 
 
 def compare(
@@ -62,23 +90,80 @@ def compare(
 ) -> list[Compared]:
     """Both accounts of the same activity by category, the total last.
 
-    InputError where OpenSTA is not installed or does not accept its input.
+    `netlist` has been read with a `merged` library, and OpenSTA is given `library`. InputError
+    where OpenSTA is not installed or does not accept its input.
     """
-    conditions = Conditions(period_ps=period_ps, wire_pitches=0.0, ground=True)
-    ours = account(netlist, activity, conditions)
-    energy = ours.total
-    # What the ports drive is not in OpenSTA's sum: it adds up instances.
-    switching = energy.data + energy.clock_nets - ours.modules[""].data
-    switching -= ours.modules[""].clock_nets
-    theirs = _report(netlist, activity, library, period_ps, ours.slew)
-    watts = 1000 / period_ps  # uW of a fJ a cycle
+    ours = account(netlist, activity, Conditions(period_ps=period_ps, wire_pitches=0.0))
+    energy, border = ours.total, ours.modules[""]
+    switching = energy.data + energy.clock_nets - border.data - border.clock_nets
     mine = [energy.internal + energy.clock_pins, switching, energy.leakage]
+    theirs = _report(netlist, activity, library, period_ps, ours.slew)
     rows = [
-        Compared(name, watts * own, 1e6 * other)
+        Compared(name, own * 1000 / period_ps, 1e6 * other)
         for name, own, other in zip(("internal", "switching", "leakage"), mine, theirs, strict=True)
     ]
-    total = Compared("total", sum(r.ours for r in rows), sum(r.theirs for r in rows))
-    return [*rows, total]
+    return [*rows, Compared("total", sum(r.ours for r in rows), sum(r.theirs for r in rows))]
+
+
+def merged(library: Library, cells: Iterable[str], clock_factor: float = 1.0) -> Library:
+    """`library` of these cells only, each pin with the mean of its energy tables.
+
+    Tables of pins that are clocks are multiplied by `clock_factor`.
+    """
+    power = read_power(library, cells)
+    spans = dict(cell_texts(library.text))
+    head = library.text[: library.text.index(next(iter(spans.values())))]
+    parts = [head, _TEMPLATES]
+    for name, cell in power.cells.items():
+        text = _POWER.sub("", spans[name])
+        leakage = [value for _, value, of_ground in cell.leakage if not of_ground]
+        text = text.replace("{", f"{{\n cell_leakage_power : {np.mean(leakage):.6g};", 1)
+        for pin in cell.pins:
+            arcs = [arc for arc in cell.arcs if arc.pin == pin]
+            if arcs:
+                factor = clock_factor if pin in cell.clocks else 1.0
+                group = _merged_arcs(arcs, factor, pin in cell.outputs)
+                header = re.compile(rf'pin\s*\(\s*"?{re.escape(pin)}"?\s*\)\s*\{{')
+                text = header.sub(lambda match, g=group: match[0] + g, text, count=1)
+        parts.append(text)
+    return replace(library, text="\n".join([*parts, "}\n"]))
+
+
+_POWER = re.compile(
+    r"\b(?:internal_power|leakage_power)\s*\([^(){}]*\)\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}"
+    r"|\bcell_leakage_power\s*:[^;]*;"
+)
+_TEMPLATES = """
+  power_lut_template (merged_line) { variable_1 : input_transition_time; index_1 ("1, 2"); }
+  power_lut_template (merged_plane) { variable_1 : input_transition_time;
+    variable_2 : total_output_net_capacitance; index_1 ("1, 2"); index_2 ("1, 2"); }
+"""
+
+
+def _merged_arcs(arcs: list[Arc], factor: float, output: bool) -> str:
+    """One `internal_power` group with the mean of the arcs' energies from the supply."""
+    lines = ["\n internal_power () {"]
+    for name in ("rise", "fall"):
+        tables = [table for arc in arcs for of_ground, table in getattr(arc, name) if not of_ground]
+        slews = max((table.slews for table in tables), key=len)
+        loads = max((table.loads for table in tables), key=len)
+        if len(slews) == 1:
+            slews = np.array([1.0, 2.0])
+        rows = [factor / len(arcs) * sum(t.at(slew, loads) for t in tables) for slew in slews]
+        kind = "merged_plane" if output else "merged_line"
+        lines.append(f"  {name}_power ({kind}) {{ index_1 ({_quoted(slews)});")
+        if output:
+            loads = loads if len(loads) > 1 else np.array([1.0, 2.0])
+            rows = [np.broadcast_to(row, len(loads)) for row in rows]
+            lines.append(f"   index_2 ({_quoted(loads)});")
+            lines.append(f"   values ({', '.join(_quoted(row) for row in rows)}); }}")
+        else:
+            lines.append(f"   values ({_quoted([row[0] for row in rows])}); }}")
+    return "\n".join([*lines, " }"])
+
+
+def _quoted(values: Iterable[float]) -> str:
+    return '"' + ", ".join(f"{value:.9g}" for value in values) + '"'
 
 
 def flat_verilog(netlist: Netlist) -> str:
@@ -87,10 +172,10 @@ def flat_verilog(netlist: Netlist) -> str:
     def net(number: int) -> str:
         return {LOW: "1'b0", HIGH: "1'b1"}.get(number, f"n{number}")
 
-    ports = {f"n{n}": port.input for port in netlist.ports.values() for n in port.nets if n > HIGH}
-    lines = [f"module {netlist.top} ({', '.join(ports)});"]
-    lines += [f"  {'input' if is_input else 'output'} {name};" for name, is_input in ports.items()]
-    lines += [f"  wire n{n};" for n in range(HIGH + 1, netlist.nets) if f"n{n}" not in ports]
+    border = {f"n{n}": port.input for port in netlist.ports.values() for n in port.nets if n > HIGH}
+    lines = [f"module {netlist.top} ({', '.join(border)});"]
+    lines += [f"  {'input' if is_input else 'output'} {name};" for name, is_input in border.items()]
+    lines += [f"  wire n{n};" for n in range(HIGH + 1, netlist.nets) if f"n{n}" not in border]
     for index, kind in enumerate(netlist.kinds):
         for row, pins in enumerate(kind.pins):
             joined = ", ".join(
@@ -104,9 +189,10 @@ def _activities(netlist: Netlist, activity: Activity) -> Iterator[str]:
     for index, kind in enumerate(netlist.kinds):
         for row, pins in enumerate(kind.pins):
             for pin, net in zip(kind.cell.pins, pins, strict=True):
+                # Zero would be taken as not given.
                 yield (
                     f"::sta::set_power_pin_activity [::sta::find_pin c{index}_{row}/{pin}] "
-                    f"{activity.toggles[net]:.6f} {activity.ones[net]:.6f}"
+                    f"{max(1e-6, activity.toggles[net]):.6f} {activity.ones[net]:.6f}"
                 )
 
 

@@ -93,8 +93,9 @@ def test_against_a_plain_simulation(tiny, rng):
         np.testing.assert_allclose(edges[..., 1], fall[..., first:].mean(axis=(0, 1)), atol=1e-12)
         if kind.cell.name == "NAND2":
             a, b, y = range(3)
+            in_vain = ~after[..., b] & ~(rise | fall)[..., y]
             expected = [
-                [(edge[..., a] & ~after[..., b] & ~(rise | fall)[..., y]).mean(axis=(0, 1)) for edge in (rise, fall)],
+                [(edge[..., a] & in_vain).mean(axis=(0, 1)) for edge in (rise, fall)],
                 *(
                     [(edge[..., y] & (rise | fall)[..., pin]).mean(axis=(0, 1))
                      for edge in (rise, fall)]
