@@ -35,7 +35,10 @@ from .netlist import HIGH, LOW, Netlist, read_netlist
 from .stimulus import lookup_stimulus, workload
 from .tile import LookupTile
 
-__all__ = ["Compared", "compare", "cross_check", "flat_verilog"]
+__all__ = ["LIMIT", "Compared", "compare", "cross_check", "flat_verilog", "merged"]
+
+LIMIT = 0.15
+"""How far the totals may be apart."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,10 @@ def _merged_arcs(arcs: list[Arc], factor: float, output: bool) -> str:
         loads = max((table.loads for table in tables), key=len)
         if len(slews) == 1:
             slews = np.array([1.0, 2.0])
-        rows = [factor / len(arcs) * sum(t.at(slew, loads) for t in tables) for slew in slews]
+        rows = [
+            factor / len(arcs) * np.sum([t.at(slew, loads) for t in tables], axis=0)
+            for slew in slews
+        ]
         kind = "merged_plane" if output else "merged_line"
         lines.append(f"  {name}_power ({kind}) {{ index_1 ({_quoted(slews)});")
         if output:

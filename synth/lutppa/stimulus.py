@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from lutcore.config import TensorCoreConfig
 from lutcore.errors import LutCoreError
 from lutcore.formats import ACTIVATIONS, FloatFormat, IntegerFormat
-from lutcore.layout import segments
-from lutcore.streams import StreamLayouts
-from lutcore.weights import AffineWeights, TernaryWeights
-from lutverif import quantise
-from lutverif.bench.payloads import Kind, Pass, Payloads
+from lutcore.layout import Segment, lookup_codes, segments
+from lutcore.weights import AffineWeights, Term, TernaryWeights
+from lutverif import golden, quantise
+from lutverif.bench.payloads import Kind, Pass, Payloads, join
 from lutverif.workload import Layer
 
-from .activity import STREAMS, Words, integers, words
+from .activity import STREAMS, Words, words
 
 __all__ = [
     "Stimulus",
@@ -140,61 +139,110 @@ def lookup_stimulus(work: Workload, config: TensorCoreConfig, cycles: int) -> St
     Steps as the core makes them, planes outside and steps inside, one in every cycle; psums and
     sums are compared with the golden model as they come out.
     """
-    payloads = Payloads(config)
     (term,) = work.weights.terms(config)
     cuts = segments(work.activations.shape[1], work.weights.group, config)
-    planes = len(term.digits)
-    a_tile = planes * sum(cut.steps(config) for cut in cuts)
+    parts = [_Part(work, term, cut, cut is cuts[0], cut is cuts[-1], config) for cut in cuts]
+    a_tile = sum(part.beats for part in parts)
     tiles = work.tiles(config.m, config.n, -(-cycles // a_tile))
-
-    def passes(stream: int) -> list[Pass]:
-        found: list[Pass] = []
-        for row, column in zip(tiles.rows[stream], tiles.columns[stream], strict=True):
-            for index, cut in enumerate(cuts):
-                digits = term.digits[:, column, cut.start : cut.stop]
-                short = -(cut.stop - cut.start) % config.k
-                digits = np.pad(digits, ((0, 0), (0, 0), (0, short)), constant_values=-1)
-                kind = Kind(index == 0, index == len(cuts) - 1)
-                part = work.activations[row, cut.start : cut.stop]
-                found.append(Pass(work.fmt, part, digits, term.equal, kind))
-        return found
-
-    streams = [passes(stream) for stream in range(STREAMS)]
-    steps = [[word for item in stream for word in payloads.steps(item)] for stream in streams]
-    weights = [[word for item in stream for word in payloads.weights(item)] for stream in streams]
-    expected = [
-        [payloads.psums(*payloads.looked_up(item), payloads.scaling(item)) for item in stream]
-        for stream in streams
-    ]
-    layouts = StreamLayouts(config)
-    length = RESET + len(steps[0])
-    valid = np.zeros((length, 1), np.uint64)
-    valid[RESET:] = ~np.uint64(0)
-
-    def port(beats: list[list[int]], bits: int) -> Words:
-        idle = np.zeros((RESET, bits), np.uint64)
-        return np.concatenate([idle, words(np.array(beats, dtype=object).T, bits)])
+    order = [(tile, part) for tile in range(tiles.rows.shape[1]) for part in parts]
+    steps, weights, expected = (
+        np.concatenate([make(part, tiles.rows[:, tile], tiles.columns[:, tile])
+                        for tile, part in order])
+        for make in (_Part.steps, _Part.weights, _Part.psums)
+    )  # fmt: skip
 
     def check(outputs: dict[str, Words]) -> None:
         valid, payload = outputs["o_psums__valid"][RESET:, 0], outputs["o_psums__payload"][RESET:]
-        beats = np.flatnonzero(valid)
-        found = integers(payload[beats])
+        found = payload[np.flatnonzero(valid)]
         # The last psums are still on their way when the stimulus ends.
-        wanted = np.array(expected, dtype=object).T[: max(1, len(expected[0]) - 1)]
+        wanted = expected[: max(1, len(expected) - 1)]
         if found.shape != wanted.shape or (found != wanted).any():
             raise WrongNetlist(f"psums of {work.name} on {config.name} are not the golden model's")
 
-    k = work.activations.shape[1]
+    valid = np.full((RESET + len(steps), 1), ~np.uint64(0))
+    valid[:RESET] = 0
+
+    def port(beats: Words) -> Words:
+        return np.concatenate([np.zeros((RESET, beats.shape[1]), np.uint64), beats])
+
     return Stimulus(
         ports={
             "rst": ~valid,
             "i_steps__valid": valid,
-            "i_steps__payload": port(steps, layouts.steps.size),
+            "i_steps__payload": port(steps),
             "i_weights__valid": valid,
-            "i_weights__payload": port(weights, layouts.weights.size),
+            "i_weights__payload": port(weights),
             "o_psums__ready": np.full_like(valid, ~np.uint64(0)),
         },
         warm_up=RESET + 2,
-        products=config.m * config.n * k / a_tile,
+        products=config.m * config.n * work.activations.shape[1] / a_tile,
         check=check,
     )
+
+
+class _Part:
+    """A segment of K as the core takes it, for all rows and columns; payloads of those of a tile.
+
+    Their fields are in the order of docs/specification.md. rows are [64, m], columns [64, n].
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        term: Term,
+        cut: Segment,
+        first: bool,
+        last: bool,
+        config: TensorCoreConfig,
+    ) -> None:
+        self.config = config
+        rows = work.activations[:, cut.start : cut.stop]
+        digits = term.digits[:, :, cut.start : cut.stop]
+        short = -(cut.stop - cut.start) % config.k
+        digits = np.pad(digits, ((0, 0), (0, 0), (0, short)), constant_values=-1)
+        self._planes, self._steps = len(digits), cut.steps(config)
+        self.beats = self._planes * self._steps
+        aligned, self._exponent, self._nonfinite = golden.precompute(rows, work.fmt, config)
+        entries = golden.table(aligned, config)
+        self._aligned = aligned.reshape(len(rows), self._steps, config.k)
+        self._psum = golden.lookup(entries, digits, term.equal, config)
+        self._sum = golden.activation_sum(entries)
+        codes = lookup_codes(digits, config)
+        self._codes = codes.reshape(*digits.shape[:2], self._steps, -1)
+        item = Pass(work.fmt, rows, digits, term.equal, Kind(first, last))
+        fields = Payloads(config).rescaling(item)
+        self._rescaling, self._rescaling_bits = join(*fields), sum(bits for _, bits in fields)
+        step = np.tile(np.arange(self._steps), self._planes)
+        beat = np.arange(self.beats)
+        self._control = np.stack(
+            [beat == 0, (step == 0) & (not term.equal), step == 0, beat == self.beats - 1], axis=-1
+        )
+
+    def _scaling(self, rows: NDArray[np.intp], beats: int) -> list[Words]:
+        shape = (beats, STREAMS, self.config.m)
+        return [
+            words(np.broadcast_to(self._exponent[rows], shape), self.config.exponent_bits),
+            words(np.broadcast_to(self._nonfinite[rows], shape), 1),
+            words(np.full(shape[:2], self._rescaling), self._rescaling_bits),
+        ]
+
+    def steps(self, rows: NDArray[np.intp], _: NDArray[np.intp]) -> Words:
+        """[beats, bits] of `i_steps`."""
+        values = self._aligned[rows].transpose(2, 0, 1, 3)
+        values = np.tile(values, (self._planes, 1, 1, 1))
+        control = np.broadcast_to(self._control[:, None], (self.beats, STREAMS, 4))
+        fields = [words(values, self.config.aligned_bits), words(control, 1)]
+        return np.concatenate([*fields, *self._scaling(rows, self.beats)], axis=1)
+
+    def weights(self, _: NDArray[np.intp], columns: NDArray[np.intp]) -> Words:
+        """[beats, bits] of `i_weights`."""
+        codes = self._codes[:, columns].transpose(0, 3, 1, 2, 4)
+        codes = codes.reshape(self.beats, *codes.shape[2:])
+        return words(codes, self.config.code_bits // codes.shape[-1])
+
+    def psums(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Words:
+        """[1, bits] of `o_psums`."""
+        psum = self._psum[rows[:, None, :], columns[:, :, None]]
+        fields = [words(psum[None], self.config.psum_bits)]
+        fields.append(words(self._sum[rows][None], self.config.sum_bits))
+        return np.concatenate([*fields, *self._scaling(rows, 1)], axis=1)
