@@ -116,7 +116,8 @@ def merged(library: Library, cells: Iterable[str], clock_factor: float = 1.0) ->
     power = read_power(library, cells)
     spans = dict(cell_texts(library.text))
     head = library.text[: library.text.index(next(iter(spans.values())))]
-    parts = [head, _TEMPLATES]
+    # OpenSTA would add the wires that some libraries assume by default.
+    parts = [re.sub(r"\bdefault_wire_load\w*\s*:[^;]*;", "", head), _TEMPLATES]
     for name, cell in power.cells.items():
         text = _POWER.sub("", spans[name])
         leakage = [value for _, value, of_ground in cell.leakage if not of_ground]

@@ -27,7 +27,8 @@ def test_right_and_wrong_netlists(generic, formats):
     config = PRESETS["tiny"]
     unit = LookupTile(config)
     text = synthesise(unit_design(unit), unit.module_name, generic).netlist
-    work = workload(random_layer(m=8, n=8, k=24), *formats, config.block)
+    weights, activations = formats
+    work = workload(random_layer(m=8, n=8, k=24), weights, activations, config.block)
     stimulus = lookup_stimulus(work, config, 64)
     assert stimulus.products == config.m * config.n * config.k / 2
 
