@@ -10,16 +10,18 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from lutcore.errors import InputError
 
 from . import generic
+from .expression import evaluate
 
 __all__ = ["Cell", "FullAdder", "Library", "read"]
 
@@ -47,12 +49,11 @@ class Cell:
 
         Sequential and tri-state cells have functions of other names than inputs.
         """
+        rows = np.array(list(product((False, True), repeat=len(self.inputs))))
+        columns = dict(zip(self.inputs, rows.T, strict=True))
+        constants = {"0": np.zeros(len(rows), bool), "1": np.ones(len(rows), bool)}
         try:
-            evaluate = _function(self.outputs[output])
-            return tuple(
-                evaluate(dict(zip(self.inputs, values, strict=True)))
-                for values in product((False, True), repeat=len(self.inputs))
-            )
+            return tuple(evaluate(self.outputs[output], columns | constants).tolist())
         except (KeyError, IndexError):
             return None
 
@@ -264,62 +265,3 @@ def _cell(group: _Group, text: str, file: str) -> tuple[Cell, bool]:
         outputs=outputs,
     )
     return cell, _attribute(own, "dont_use", r"\w+") == "true"
-
-
-_SYMBOL = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01]|[!'^*&+|()])")
-
-
-def _function(text: str) -> Callable[[dict[str, bool]], bool]:
-    """A Liberty function as a Python one; KeyError or IndexError when called if it is not one.
-
-    Tightest first: ! and ', ^, & or * or nothing, | or +.
-    """
-    symbols = [*_SYMBOL.findall(text), ""]
-
-    def evaluate(values: dict[str, bool]) -> bool:
-        names = values | {"0": False, "1": True}
-        position = 0
-
-        def factor() -> bool:
-            nonlocal position
-            symbol = symbols[position]
-            position += 1
-            if symbol == "!":
-                return not factor()
-            if symbol == "(":
-                value = either()
-                position += 1
-            else:
-                value = names[symbol]
-            while symbols[position] == "'":
-                position += 1
-                value = not value
-            return value
-
-        def exclusive() -> bool:
-            nonlocal position
-            value = factor()
-            while symbols[position] == "^":
-                position += 1
-                value ^= factor()
-            return value
-
-        def both() -> bool:
-            nonlocal position
-            value = exclusive()
-            while symbols[position] not in ("", ")", "|", "+"):
-                position += symbols[position] in ("&", "*")
-                value &= exclusive()
-            return value
-
-        def either() -> bool:
-            nonlocal position
-            value = both()
-            while symbols[position] in ("|", "+"):
-                position += 1
-                value |= both()
-            return value
-
-        return either()
-
-    return evaluate
