@@ -8,7 +8,6 @@ to ABC, which never uses such a cell; the smaller result counts. There is no clo
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections import Counter
@@ -19,8 +18,9 @@ from typing import Any
 
 from lutcore.errors import InputError
 
-from . import yosys
+from . import netlist, yosys
 from .liberty import FullAdder, Library
+from .netlist import Netlist
 
 __all__ = ["Amount", "Module", "Synthesis", "synthesise"]
 
@@ -105,7 +105,7 @@ opt
 abc -liberty library.lib -script +strash;ifraig;scorr;dc2;strash;dch,-f;amap;topo
 opt_clean -purge
 tee -q -o {variant}.json stat -json -liberty library.lib
-write_verilog -noattr -noexpr {variant}.v
+write_json {variant}_netlist.json
 """
 
 
@@ -156,14 +156,19 @@ class Module:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A mapped hierarchy: modules by name, the netlist, and how it was made."""
+    """A mapped hierarchy: modules by name, their netlists, and how they were made."""
 
     top: str
     modules: dict[str, Module]
-    netlist: str
+    netlists: dict[str, Netlist]
     script: str
     log: str
     seconds: float
+
+    @cached_property
+    def netlist(self) -> str:
+        """All modules as structural Verilog."""
+        return "\n".join(module.verilog() for module in self.netlists.values())
 
     @cached_property
     def totals(self) -> dict[str, Amount]:
@@ -218,15 +223,15 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
             raise
         memories = yosys.statistics(directory / "memories.json")
         counts = [yosys.statistics(directory / f"{variant}.json") for variant in variants]
-        texts = [_modules(directory / f"{variant}.v") for variant in variants]
+        mapped = [netlist.read(directory / f"{variant}_netlist.json") for variant in variants]
     modules: dict[str, Module] = {}
-    netlist: list[str] = []
-    for module in texts[0]:
+    chosen: dict[str, Netlist] = {}
+    for module in mapped[0]:
         candidates = [_module(module, count, memories[module], library) for count in counts]
         best = min(range(len(variants)), key=lambda i: candidates[i].own.area)
         modules[module] = candidates[best]
-        netlist.append(texts[best][module])
-    return Synthesis(top, modules, "\n".join(netlist), script, log, time.monotonic() - begin)
+        chosen[module] = mapped[best][module]
+    return Synthesis(top, modules, chosen, script, log, time.monotonic() - begin)
 
 
 def _module(
@@ -246,12 +251,6 @@ def _module(
         else:
             raise InputError(f"{library.file}: has no cell for {kind} of module {name}")
     return Module(own, dict(children), source["num_memory_bits"], full_adders)
-
-
-def _modules(path: Path) -> dict[str, str]:
-    """The text of every module of a netlist, by name."""
-    parts = re.finditer(r"^module (\w+) ?\(.*?^endmodule$", path.read_text(), re.M | re.S)
-    return {part[1]: part[0] + "\n" for part in parts}
 
 
 def _black_box(adder: FullAdder) -> str:
