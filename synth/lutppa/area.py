@@ -1,9 +1,8 @@
 """Area of a Verilog hierarchy: every module mapped once onto a cell library, smallest first.
 
-    read -> memories to flip-flops -> Booth multipliers, ripple carries -> flip-flops -> ABC
-
-Each module is mapped twice, with its sums on the library's full-adder cell and with everything left
-to ABC, which never uses such a cell; the smaller result counts. There is no clock constraint.
+Each module is mapped in several ways, such as with its sums on the library's full-adder cell and
+with everything left to ABC, which never uses such a cell; the smallest result counts. There is no
+clock constraint.
 """
 
 from __future__ import annotations
@@ -14,99 +13,15 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lutcore.errors import InputError
 
 from . import netlist, yosys
-from .liberty import FullAdder, Library
+from .liberty import Library
+from .mapping import area_ways, script, write_inputs
 from .netlist import Netlist
 
 __all__ = ["Amount", "Module", "Synthesis", "synthesise"]
-
-_ARITHMETIC = r"""
-// Sums as ripple chains of full adders: the smallest, and what is left of them after ABC as well.
-(* techmap_celltype = "$alu" *)
-module chain (A, B, CI, BI, X, Y, CO);
-  parameter A_SIGNED = 0;
-  parameter B_SIGNED = 0;
-  parameter A_WIDTH = 1;
-  parameter B_WIDTH = 1;
-  parameter Y_WIDTH = 1;
-  input [A_WIDTH-1:0] A;
-  input [B_WIDTH-1:0] B;
-  input CI, BI;
-  output [Y_WIDTH-1:0] X, Y, CO;
-  wire [Y_WIDTH-1:0] a, b;
-  // Extension is a choice of elaboration, so that constant bits are seen as constant. Yosys writes
-  // an operand that is zero with a width of zero, which as a range would have two bits.
-  generate
-    if (A_WIDTH == 0) assign a = 0;
-    else if (A_SIGNED) assign a = {{Y_WIDTH{A[A_WIDTH-1]}}, A};
-    else assign a = {{Y_WIDTH{1'b0}}, A};
-    if (B_WIDTH == 0) assign b = 0;
-    else if (B_SIGNED) assign b = {{Y_WIDTH{B[B_WIDTH-1]}}, B};
-    else assign b = {{Y_WIDTH{1'b0}}, B};
-  endgenerate
-  wire [Y_WIDTH-1:0] addend = BI ? ~b : b;
-  wire [Y_WIDTH:0] carry = {CO, CI};
-  assign X = a ^ addend;
-  genvar i;
-  generate
-    for (i = 0; i < Y_WIDTH; i = i + 1)
-      \$fa #(.WIDTH(1)) bit_sum (
-        .A(a[i]), .B(addend[i]), .C(carry[i]), .X(CO[i]), .Y(Y[i]));
-  endgenerate
-endmodule
-
-(* techmap_celltype = "$fa" *)
-module split (A, B, C, X, Y);
-  parameter WIDTH = 1;
-  input [WIDTH-1:0] A, B, C;
-  output [WIDTH-1:0] X, Y;
-  wire _TECHMAP_FAIL_ = WIDTH == 1;
-  genvar i;
-  generate
-    for (i = 0; i < WIDTH; i = i + 1)
-      \$fa #(.WIDTH(1)) bit_sum (.A(A[i]), .B(B[i]), .C(C[i]), .X(X[i]), .Y(Y[i]));
-  endgenerate
-endmodule
-"""
-
-_FRONT = """\
-read_verilog -sv design.v
-hierarchy -check -top {top}
-proc
-setattr -unset init w:*
-opt
-wreduce
-peepopt
-opt_clean
-tee -q -o memories.json stat -json
-booth
-alumacc
-maccmap
-opt
-memory -nomap
-memory_map
-setattr -unset init w:*
-opt -full
-techmap -map arithmetic.v
-check -assert
-opt
-"""
-
-# dch and amap find the exclusive-ors and majorities that the default, &nf, leaves on the table.
-_BACK = """\
-techmap
-opt -fast
-dfflibmap -liberty library.lib
-opt
-abc -liberty library.lib -script +strash;ifraig;scorr;dc2;strash;dch,-f;amap;topo
-opt_clean -purge
-tee -q -o {variant}.json stat -json -liberty library.lib
-write_json {variant}_netlist.json
-"""
 
 
 @dataclass(frozen=True)
@@ -188,32 +103,23 @@ class Synthesis:
         return found
 
 
-def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
+def synthesise(
+    verilog: str,
+    top: str,
+    library: Library,
+) -> Synthesis:
     """Map `top` and every module below it onto the cells of `library`.
 
     Raises InputError where the library cannot be used, YosysError where the Verilog cannot.
     """
     begin = time.monotonic()
-    adder = library.full_adder
-    script = _FRONT.format(top=top)
-    variants = ["gates"]
-    if adder:
-        variants.append("adders")
-        script += "design -save arithmetic\n"
-    script += _BACK.format(variant="gates")
-    if adder:
-        script += "design -load arithmetic\nread_verilog -lib cell.v\ntechmap -map adder.v\n"
-        script += _BACK.format(variant="adders")
+    ways = area_ways(library)
+    commands = script(top, library, ways)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        (directory / "design.v").write_text(verilog)
-        (directory / "library.lib").write_text(library.text)
-        (directory / "arithmetic.v").write_text(_ARITHMETIC)
-        if adder:
-            (directory / "cell.v").write_text(_black_box(adder))
-            (directory / "adder.v").write_text(_adder_map(adder))
+        write_inputs(directory, verilog, library)
         try:
-            log = yosys.run(directory, script)
+            log = yosys.run(directory, commands)
         except yosys.YosysError as error:
             if "Executing DFFLIBMAP pass" in error.log:  # The Verilog was read.
                 raise InputError(
@@ -222,62 +128,43 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
                 ) from None
             raise
         memories = yosys.statistics(directory / "memories.json")
-        counts = [yosys.statistics(directory / f"{variant}.json") for variant in variants]
-        mapped = [netlist.read(directory / f"{variant}_netlist.json") for variant in variants]
-    modules: dict[str, Module] = {}
-    chosen: dict[str, Netlist] = {}
-    for module in mapped[0]:
-        candidates = [_module(module, count, memories[module], library) for count in counts]
-        best = min(range(len(variants)), key=lambda i: candidates[i].own.area)
-        modules[module] = candidates[best]
-        chosen[module] = mapped[best][module]
-    return Synthesis(top, modules, chosen, script, log, time.monotonic() - begin)
+        mapped = [netlist.read(directory / f"{way.name}_netlist.json") for way in ways]
+    chosen = {
+        module: min((found[module] for found in mapped), key=lambda one: _amount(one, library).area)
+        for module in mapped[0]
+    }
+    modules = {
+        name: _module(found, memories[name]["num_memory_bits"], chosen, library)
+        for name, found in chosen.items()
+    }
+    seconds = time.monotonic() - begin
+    return Synthesis(top, modules, chosen, commands, log, seconds)
 
 
-def _module(
-    name: str, counts: dict[str, dict[str, Any]], source: dict[str, Any], library: Library
-) -> Module:
+def _amount(found: Netlist, library: Library) -> Amount:
     own = Amount()
-    children: Counter[str] = Counter()
-    full_adders = False
-    for kind, count in counts[name].get("num_cells_by_type", {}).items():
+    for cell in found.cells:
+        known = library.cells.get(cell.kind)
+        if known:
+            area = known.area
+            own += Amount(area, 1, 1, area) if known.flip_flop else Amount(area, 1)
+    return own
+
+
+def _module(found: Netlist, memory: int, netlists: dict[str, Netlist], library: Library) -> Module:
+    kinds = Counter(cell.kind for cell in found.cells)
+    adder = library.full_adder
+    own = Amount()
+    for kind, count in kinds.items():
         cell = library.cells.get(kind)
         if cell:
-            area = cell.area
-            own += count * (Amount(area, 1, 1, area) if cell.flip_flop else Amount(area, 1))
-            full_adders |= library.full_adder is not None and cell is library.full_adder.cell
-        elif kind in counts:
-            children[kind] += count
-        else:
-            raise InputError(f"{library.file}: has no cell for {kind} of module {name}")
-    return Module(own, dict(children), source["num_memory_bits"], full_adders)
-
-
-def _black_box(adder: FullAdder) -> str:
-    ports = [f"input {pin}" for pin in adder.cell.inputs]
-    ports += [f"output {pin}" for pin in adder.cell.outputs]
-    return f"module {adder.cell.name} ({', '.join(ports)}); endmodule\n"
-
-
-def _adder_map(adder: FullAdder) -> str:
-    """Techmap of `$fa` onto the cell; bits with a constant input are left to ABC."""
-    inputs = ", ".join(
-        f".{pin}({port})" for pin, port in zip(adder.cell.inputs, "ABC", strict=True)
+            one = Amount(cell.area, 1, 1, cell.area) if cell.flip_flop else Amount(cell.area, 1)
+            own += count * one
+        elif kind not in netlists:
+            raise InputError(f"{library.file}: has no cell for {kind} of module {found.name}")
+    return Module(
+        own,
+        {kind: count for kind, count in kinds.items() if kind in netlists},
+        memory,
+        adder is not None and adder.cell.name in kinds,
     )
-    carry, total = "~" * adder.carry_inverted, "~" * adder.sum_inverted
-    return f"""\
-(* techmap_celltype = "$fa" *)
-module full_adder (A, B, C, X, Y);
-  parameter WIDTH = 1;
-  parameter _TECHMAP_CONSTMSK_A_ = 0;
-  parameter _TECHMAP_CONSTMSK_B_ = 0;
-  parameter _TECHMAP_CONSTMSK_C_ = 0;
-  input A, B, C;
-  output X, Y;
-  wire _TECHMAP_FAIL_ = _TECHMAP_CONSTMSK_A_ || _TECHMAP_CONSTMSK_B_ || _TECHMAP_CONSTMSK_C_;
-  wire carry, sum;
-  {adder.cell.name} cell_ ({inputs}, .{adder.carry}(carry), .{adder.sum}(sum));
-  assign X = {carry}carry;
-  assign Y = {total}sum;
-endmodule
-"""

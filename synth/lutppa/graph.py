@@ -6,6 +6,7 @@ an edge: 2 net + edge, edges as `liberty_timing` has them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class Graph:
     load       fF at each node: pins, and a wire for each
     fanout     pins at each net
     inputs, outputs  nets of the ports of the top, without clocks
+    same       the net that stands for a net which a module joins with another
     """
 
     nodes: int
@@ -63,6 +65,7 @@ class Graph:
     fanout: Ints
     inputs: Ints
     outputs: Ints
+    same: Ints
 
 
 class _Arrays(NamedTuple):
@@ -125,6 +128,14 @@ def _module(netlist: Netlist, library: TimingLibrary) -> _Arrays:
     )
 
 
+def _arrays(netlist: Netlist, library: TimingLibrary) -> _Arrays:
+    """The arrays of a netlist, kept with it until it is changed."""
+    held = netlist.arrays
+    if held is None or held[0] is not library:
+        held = netlist.arrays = (library, _module(netlist, library))
+    return held[1]
+
+
 def _endpoints(cell: TimedCell) -> list[tuple[str, int, int]]:
     """Pin, edge and table of the data inputs of a flip-flop; table -1 where it gives no time."""
     if not cell.flip_flop:
@@ -138,10 +149,10 @@ def _endpoints(cell: TimedCell) -> list[tuple[str, int, int]]:
 
 
 def flatten(
-    netlists: dict[str, Netlist], top: str, library: TimingLibrary, wire_ff: float
+    netlists: Mapping[str, Netlist], top: str, library: TimingLibrary, wire_ff: float
 ) -> Graph:
     """The graph of `top` and all below it; `wire_ff` is the capacitance of a net for each pin."""
-    arrays = {name: _module(netlist, library) for name, netlist in netlists.items()}
+    arrays = {name: _arrays(netlist, library) for name, netlist in netlists.items()}
     instances: list[Instance] = []
     count = 2
     cells = 0
@@ -229,8 +240,9 @@ def flatten(
     return Graph(
         2 * count, instances, cells,
         arcs[order, 0], arcs[order, 1], arcs[order, 2], arcs[order, 3], levels,
-        *launches.T, *setups.T, load, fanout,
-        ports(netlists[top].inputs), ports(netlists[top].outputs),
+        launches[:, 0], launches[:, 1], launches[:, 2],
+        setups[:, 0], setups[:, 1], setups[:, 2], load, fanout,
+        ports(netlists[top].inputs), ports(netlists[top].outputs), same,
     )  # fmt: skip
 
 

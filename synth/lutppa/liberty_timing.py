@@ -143,9 +143,9 @@ class TimingLibrary:
     def buffers(self) -> list[str]:
         """Buffers, smallest first."""
         for cell in self.library.cells.values():
-            if len(cell.inputs) == 1 and len(cell.outputs) == 1 and not cell.flip_flop:
-                if cell.table(next(iter(cell.outputs))) == (False, True):
-                    return self.families[cell.name]
+            single = len(cell.inputs) == 1 and len(cell.outputs) == 1 and not cell.flip_flop
+            if single and cell.table(next(iter(cell.outputs))) == (False, True):
+                return self.families[cell.name]
         return []
 
 
@@ -171,7 +171,9 @@ class _Reader:
             self.ps = _unit(self.group.get("time_unit", "1ns"), _TIME)
             self.ff = _unit(self.group.get("capacitive_load_unit", "1,pf"), _CAPACITANCE)
         except ValueError as error:
-            raise InputError(f"{library.file}: unit {error} is unknown; ps and fF would do") from None
+            raise InputError(
+                f"{library.file}: unit {error} is unknown; ps and fF would do"
+            ) from None
 
     def read(self) -> TimingLibrary:
         cells: dict[str, TimedCell] = {}
@@ -230,7 +232,10 @@ class _Reader:
                     cell.setups.append(Setup(pin.name, edge, len(self.tables) - 1))
 
     def _arcs(self, cell: TimedCell, pin: Group) -> None:
-        joined: dict[tuple[str, int, int, bool, str], list[tuple[list[float], list[float], list[list[float]]]]] = {}
+        joined: dict[
+            tuple[str, int, int, bool, str],
+            list[tuple[list[float], list[float], list[list[float]]]],
+        ] = {}
         for timing in pin.each("timing"):
             kind = timing.get("timing_type")
             if kind == "rising_edge":
@@ -264,7 +269,9 @@ class _Reader:
         template = self.templates.get(table.name)
         axes: list[list[float]] = []
         for index in (1, 2):
-            text = table.get(f"index_{index}") or (template.get(f"index_{index}") if template else "")
+            text = table.get(f"index_{index}") or (
+                template.get(f"index_{index}") if template else ""
+            )
             variable = template.get(f"variable_{index}") if template else ""
             scale = self.ff if variable.endswith("capacitance") else self.ps
             axes.append([value * scale for value in numbers(text)])

@@ -14,7 +14,7 @@ __all__ = ["ONE", "ZERO", "Cell", "Netlist", "read"]
 
 ZERO, ONE = 0, 1
 _CONSTANTS = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
-_KEYWORDS = frozenset("input output inout wire reg module table edge design cell time".split())
+_KEYWORDS = frozenset({"input", "output", "inout", "wire", "reg", "module", "table", "cell"})
 
 
 def _identifier(name: str) -> str:
@@ -38,6 +38,7 @@ class Netlist:
     inputs, outputs  nets by port, LSB first; in the order of the ports
     cells            instances of library cells and of modules
     nets             the next number that no net has
+    arrays           what `graph` keeps here; None after a change
     """
 
     name: str
@@ -45,6 +46,7 @@ class Netlist:
     outputs: dict[str, list[int]] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     nets: int = 2
+    arrays: Any = field(default=None, repr=False, compare=False)
 
     def new_net(self) -> int:
         """A net that nothing is connected to yet."""

@@ -17,7 +17,9 @@ from .graph import Graph
 from .liberty_timing import TimingLibrary
 from .netlist import Netlist
 
-__all__ = ["Clock", "Step", "Timing", "analyse"]
+__all__ = [
+    "Clock", "Step", "Timing", "analyse", "cell_slacks", "module_slacks", "path", "total_negative",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +64,13 @@ class Timing:
         return self.required - np.where(np.isneginf(self.arrival), -np.inf, self.arrival)
 
 
-def analyse(graph: Graph, library: TimingLibrary, clock: Clock) -> Timing:
-    """Propagate arrivals and slews forwards, required times backwards."""
+def analyse(
+    graph: Graph, library: TimingLibrary, clock: Clock, late: Floats | None = None
+) -> Timing:
+    """Propagate arrivals and slews forwards, required times backwards.
+
+    late  [node]: added to the delay of every arc to the node
+    """
     tables = library.tables
     arrival = np.full(graph.nodes, -np.inf)
     slew = np.zeros(graph.nodes)
@@ -71,12 +78,16 @@ def analyse(graph: Graph, library: TimingLibrary, clock: Clock) -> Timing:
         arrival[2 * graph.inputs + edge] = clock.border_ps
     zeros = np.zeros(len(graph.launch_sink))
     delay, transition = tables.look_up(graph.launch_table, zeros, graph.load[graph.launch_sink])
+    if late is not None:
+        delay = delay + late[graph.launch_sink]
     np.maximum.at(arrival, graph.launch_sink, delay)
     np.maximum.at(slew, graph.launch_sink, transition)
     delays = np.zeros(len(graph.source))
     for begin, end in zip(graph.levels[:-1], graph.levels[1:], strict=True):
         source, sink = graph.source[begin:end], graph.sink[begin:end]
         delay, transition = tables.look_up(graph.table[begin:end], slew[source], graph.load[sink])
+        if late is not None:
+            delay = delay + late[sink]
         delays[begin:end] = delay
         came = arrival[source]
         transition[np.isneginf(came)] = 0.0
@@ -105,8 +116,15 @@ def setup_times(graph: Graph, library: TimingLibrary, slew: Floats) -> Floats:
     return times
 
 
+def total_negative(timing: Timing, target: float = 0.0) -> float:
+    """By how much the ends of paths miss a slack, in all; ps."""
+    graph = timing.graph
+    nodes = np.unique(np.concatenate([graph.setup_node, 2 * graph.outputs, 2 * graph.outputs + 1]))
+    return float(np.maximum(target - timing.slack[nodes], 0).sum())
+
+
 def cell_slacks(timing: Timing) -> Floats:
-    """[cell]: the least slack of its arcs, of a flip-flop that of its data or of what it launches."""
+    """[cell]: the least slack of its arcs, of a flip-flop of its data and what it launches."""
     graph = timing.graph
     found = np.full(graph.cells, np.inf)
     ends = timing.required[graph.sink] - timing.arrival[graph.source] - timing.delays
@@ -140,9 +158,7 @@ def path(timing: Timing, library: TimingLibrary, netlists: Mapping[str, Netlist]
     # The end of the path: the worst node has the slack of all that follow it.
     into = np.argsort(graph.sink, kind="stable")
     sinks = graph.sink[into]
-    ends = np.concatenate(
-        [graph.setup_node, 2 * graph.outputs, 2 * graph.outputs + 1]
-    )
+    ends = np.concatenate([graph.setup_node, 2 * graph.outputs, 2 * graph.outputs + 1])
     if not len(ends) or not np.isfinite(slack[node]):
         return []
     node = int(ends[np.argmin(slack[ends])])
