@@ -1,4 +1,4 @@
-"""Verilog and what a flow needs beside it: JSON description, SDC, FuseSoC core, template."""
+"""Verilog and what flows need beside it: description, SDC, LibreLane, FuseSoC, template."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ WAIVERS: dict[str, str] = {
     "WIDTHEXPAND": "Yosys writes sums without explicit extension; widths are the language's own",
 }
 """Verilator lint warnings that generated Verilog raises by design, with the reason of each."""
+
+
+LIBRELANE_PERIOD_NS = 20.0
+"""Of 130 nm processes, a round figure with room for wires and slow corners."""
 
 
 def unit_design(unit: BaseUnit) -> str:
@@ -135,7 +139,8 @@ def _sdc(core: TensorCore) -> str:
     }
     return f"""# Constraints of {core.module_name}, configuration {core.config.name}.
 set_units -time ns
-set period 1.0
+# A flow that knows the period, such as LibreLane, says so in the environment.
+set period [expr {{[info exists ::env(CLOCK_PERIOD)] ? $::env(CLOCK_PERIOD) : 1.0}}]
 # A fifth of the period on each side of the border is left to the rest of the chip.
 set border [expr {{0.2 * $period}}]
 create_clock -name clk -period $period [get_ports clk]
@@ -176,6 +181,37 @@ targets:
 """
 
 
+def _librelane(top: str) -> dict[str, Any]:
+    """Configuration of LibreLane: from the Verilog to a layout, in the processes named.
+
+    Periods and utilisation are where to begin; keys are those of its configuration variables.
+    """
+    return {
+        "meta": {"version": 2},
+        "DESIGN_NAME": top,
+        "VERILOG_FILES": [f"dir::{top}.v"],
+        "CLOCK_PORT": "clk",
+        "CLOCK_PERIOD": LIBRELANE_PERIOD_NS,
+        "PNR_SDC_FILE": f"dir::{top}.sdc",
+        "SIGNOFF_SDC_FILE": f"dir::{top}.sdc",
+        "FP_SIZING": "relative",
+        "FP_CORE_UTIL": 40,
+        "PL_TARGET_DENSITY_PCT": 50,
+        # Selection, decoding and reading of the buffer are wide: placement needs the room.
+        "pdk::sky130*": {
+            "STD_CELL_LIBRARY": "sky130_fd_sc_hd",
+            "RT_MAX_LAYER": "met4",
+            "MAX_FANOUT_CONSTRAINT": 16,
+        },
+        "pdk::ihp-sg13g2*": {
+            "STD_CELL_LIBRARY": "sg13g2_stdcell",
+            "FP_CORE_UTIL": 35,
+            "PL_TARGET_DENSITY_PCT": 45,
+            "MAX_FANOUT_CONSTRAINT": 8,
+        },
+    }
+
+
 def _waivers(top: str) -> str:
     lines = ["`verilator_config"]
     for rule, reason in WAIVERS.items():
@@ -195,7 +231,7 @@ def _template(core: TensorCore) -> str:
 
 
 def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> list[Path]:
-    """Write Verilog, JSON description, SDC, Verilator waivers, FuseSoC core and template to `out`.
+    """Write Verilog, description, SDC, waivers, LibreLane and FuseSoC files, template to `out`.
 
     The paths written, the Verilog first. Each file is complete or as it was before. InputError
     with the path that cannot be written.
@@ -207,6 +243,7 @@ def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> 
         f"{top}.json": json.dumps(description(config, top, text), indent=2) + "\n",
         f"{top}.sdc": _sdc(core),
         f"{top}.vlt": _waivers(top),
+        f"{top}_librelane.json": json.dumps(_librelane(top), indent=2) + "\n",
         f"{top}.core": _fusesoc(config, top),
         f"{top}_template.vh": _template(core),
     }

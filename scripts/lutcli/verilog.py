@@ -17,7 +17,7 @@ def verilog(
     config: ConfigOption = None,
     out: Annotated[Path, typer.Option(help="Directory to write to.")] = Path("build/verilog"),
 ) -> None:
-    """Write Verilog, a JSON description, SDC, FuseSoC core file and instantiation template."""
+    """Write Verilog, a JSON description, SDC, LibreLane and FuseSoC files, and a template."""
     chosen = configuration(preset, config)
     # Imported here: Amaranth takes a second that the other subcommands need not wait for.
     from lutcore import export

@@ -22,16 +22,9 @@ from lutcore.errors import InputError
 
 from . import generic
 from .expression import evaluate
+from .recipes import recipe
 
 __all__ = ["Cell", "FullAdder", "Library", "read"]
-
-AVOID: dict[str, tuple[str, ...]] = {
-    # The inverting flip-flop is a fifth smaller, and mapping absorbs its inverter.
-    "*_ASAP7_75t_*": ("DFFHQx4_*",),
-    # Level shifters, isolation and probe pads are no logic.
-    "sky130_fd_sc_*": ("*lpflow*", "*probe*"),
-}
-"""Cells to leave out, by a pattern that tells the library."""
 
 
 @dataclass(frozen=True)
@@ -162,11 +155,12 @@ def _library(data: bytes, file: str, unit: str) -> Library:
     cells: dict[str, Cell] = {}
     kept: list[str] = []
     copied = 0
+    avoided = recipe(outer.argument).dont_use
     for group in outer.groups:
         if group.kind != "cell":
             continue
         cell, dont_use = _cell(group, text, file)
-        if dont_use or _avoided(cell.name):
+        if dont_use or any(fnmatchcase(cell.name, pattern) for pattern in avoided):
             kept.append(text[copied : group.start])
             copied = group.stop
         else:
@@ -225,13 +219,6 @@ def _groups(text: str) -> list[_Group]:
     if depth:
         raise EOFError
     return root.groups
-
-
-def _avoided(name: str) -> bool:
-    return any(
-        fnmatchcase(name, library) and any(fnmatchcase(name, pattern) for pattern in patterns)
-        for library, patterns in AVOID.items()
-    )
 
 
 def _attribute(text: str, name: str, value: str) -> str | None:

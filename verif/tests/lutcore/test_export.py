@@ -22,7 +22,7 @@ from lutcore.errors import InputError
 from lutverif.native import verilator
 
 TOP = "lut_tensor_core"
-SUFFIXES = (".v", ".json", ".sdc", ".vlt", ".core", "_template.vh")
+SUFFIXES = (".v", ".json", ".sdc", ".vlt", "_librelane.json", ".core", "_template.vh")
 
 ONE = TensorCoreConfig(name="one", m=1, n=1, weight_bits=1, block=4, rescale_columns=1)
 CONFIGS = PRESETS | {
@@ -350,6 +350,18 @@ def test_constraints_name_every_port_once(name: str) -> None:
             for port in described(name)["ports"]
             if port["direction"] == direction and port["name"] != "clk"
         ]
+
+
+@configs
+def test_librelane_names_what_is_written(name: str) -> None:
+    content = json.loads((written(name) / f"{TOP}_librelane.json").read_text())
+    description = described(name)
+    assert content["DESIGN_NAME"] == description["top"]
+    assert content["CLOCK_PORT"] in {port["name"] for port in description["ports"]}
+    files = [*content["VERILOG_FILES"], content["PNR_SDC_FILE"], content["SIGNOFF_SDC_FILE"]]
+    for file in files:
+        assert (written(name) / file.removeprefix("dir::")).is_file()
+    assert {"pdk::sky130*", "pdk::ihp-sg13g2*"} <= set(content)
 
 
 def test_another_top_renames_every_module(tmp_path: Path) -> None:
