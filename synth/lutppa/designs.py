@@ -39,15 +39,18 @@ class Broadcast:
 class Built:
     """A design at a point.
 
+    role         what it stands for in the account: lut, mac, add, table, native, unpu, ...
     unit         the whole of it, a product's top or a baseline's
     arithmetic   suffixes of the modules that count as arithmetic only, all their instances
     m, n, k      rows, columns and depth of the tile that it computes a cycle, for one plane
     weight_bits  widths of weights that it computes, each with the cycles that a tile takes
     activations  names of the activation formats that it computes
+    parameters   what tells variants apart, for a reader
     broadcasts   wires that many lanes share
     parts        suffixes of units by part of the account: tables, precompute, rescale
     """
 
+    role: str
     unit: Unit
     arithmetic: tuple[str, ...]
     m: int
@@ -55,8 +58,24 @@ class Built:
     k: int
     weight_bits: Mapping[int, int]
     activations: tuple[str, ...]
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
     broadcasts: tuple[Broadcast, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What a reader of figures has to know of the design, as JSON can hold it."""
+        return {
+            "role": self.role,
+            "m": self.m,
+            "n": self.n,
+            "k": self.k,
+            "weight_bits": {str(bits): cycles for bits, cycles in self.weight_bits.items()},
+            "activations": list(self.activations),
+            "parameters": dict(self.parameters),
+        }
+
+
+_PARAMETERS = ("lookup_group", "groups_per_step", "table_bits", "weight_bits", "psum_bits")
 
 
 def _lut(values: dict[str, Any]) -> Built:
@@ -79,6 +98,7 @@ def _lut(values: dict[str, Any]) -> Built:
                 raise InputError(f"point: key {name!r} is missing; a preset would do as well")
         config = TensorCoreConfig(**values)
     return Built(
+        role="lut",
         unit=TensorCore(config),
         arithmetic=("lane", "decoder"),
         m=config.m,
@@ -86,6 +106,7 @@ def _lut(values: dict[str, Any]) -> Built:
         k=config.k,
         weight_bits={bits: bits for bits in range(1, config.weight_bits + 1)},
         activations=config.activations,
+        parameters={name: getattr(config, name) for name in _PARAMETERS},
         broadcasts=(
             Broadcast("tables", "lane", ("tables",), "n"),
             Broadcast("weights", "lane", ("selections",), "m"),

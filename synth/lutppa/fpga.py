@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from lutcore.errors import InputError
 from lutcore.export import ports
@@ -184,45 +185,38 @@ def implement(unit: Unit, verilog: str, family: str, *, place: bool = True) -> F
         script = chosen.script.format(top="wrapper")
         yosys.run(directory, _SYNTH.format(top=unit.module_name, script=script))
         cells = yosys.statistics(directory / "stat.json")[unit.module_name]["num_cells_by_type"]
-        counted = _counts(chosen, cells)
+        counted = Fpga(family, cells=cells, **_counts(chosen, cells))
         if not chosen.tool:
-            return Fpga(family, **counted, cells=cells, note="nextpnr has no such family here")
+            return replace(counted, note="counted by Yosys only")
         if not place:
-            return Fpga(family, **counted, cells=cells, note="not asked for")
-        return _place(directory, unit, family, counted, cells)
+            return replace(counted, note="placement not asked for")
+        return _place(directory, unit, counted)
 
 
-def _counts(family: Family, cells: Mapping[str, int]) -> dict[str, int]:
+def _counts(family: Family, cells: Mapping[str, int]) -> dict[str, Any]:
     counted = {"luts": sum(cells.get(name, 0) * luts for name, luts in family.luts.items())}
     for resource, starts in family.prefixes.items():
-        counted[resource] = sum(
-            count for name, count in cells.items() if name.startswith(tuple(starts))
-        )
+        counted[resource] = sum(count for name, count in cells.items() if name.startswith(starts))
     return counted
 
 
-def _place(
-    directory: Path, unit: Unit, family: str, counted: dict[str, int], cells: dict[str, int]
-) -> Fpga:
-    chosen = FAMILIES[family]
+def _place(directory: Path, unit: Unit, counted: Fpga) -> Fpga:
+    chosen = FAMILIES[counted.family]
     bits = sum(port["bits"] for port in ports(unit) if port["name"] not in ("clk", "rst"))
-    fitting = [device for device in chosen.devices if device[1] >= counted["luts"]]
-    note = ""
-    for options, _ in fitting:
+    largest, luts = chosen.devices[-1]
+    note = f"{largest[0].removeprefix('--')}, the largest device, has {luts:,} LUTs"
+    for options, luts in chosen.devices:
+        if luts < counted.luts:
+            continue
         device = options[0].removeprefix("--")
         status, log = _nextpnr(directory, chosen, options)
         if status == 0:
             data = json.loads((directory / "report.json").read_text())
             fmax = min(clock["achieved"] for clock in data["fmax"].values())
-            return Fpga(family, **counted, cells=cells, device=device, wrapper_bits=bits,
-                        fmax_mhz=round(fmax, 2))  # fmt: skip
+            return replace(counted, device=device, fmax_mhz=round(fmax, 2), wrapper_bits=bits)
         errors = [line for line in log.splitlines() if line.startswith("ERROR")]
         note = f"{device}: {errors[-1] if errors else f'nextpnr ended with status {status}'}"
-    if not fitting:
-        largest, luts = chosen.devices[-1]
-        device = largest[0].removeprefix("--")
-        note = f"{device}, the largest device, has {luts:,} LUTs"
-    return Fpga(family, **counted, cells=cells, note=note)
+    return replace(counted, note=note)
 
 
 def _nextpnr(directory: Path, family: Family, device: tuple[str, ...]) -> tuple[int, str]:
@@ -274,3 +268,12 @@ module wrapper (input clk, rst, d, output q);
   );
 endmodule
 """
+
+
+def part(unit: Unit, suffix: str) -> Unit:
+    """The unit of a design with this suffix, the whole for none; InputError if there is none."""
+    units = {found.suffix: found for found in unit.definitions()}
+    if suffix not in units:
+        known = ", ".join(name for name in units if name)
+        raise InputError(f"unit: {suffix!r} is unknown; known are {known}")
+    return units[suffix]

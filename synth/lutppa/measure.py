@@ -23,6 +23,7 @@ from lutverif import native
 
 from . import designs, fanout, fpga, mapped, report
 from .designs import Built
+from .gates import gates
 from .liberty import Library
 
 __all__ = ["KINDS", "Job", "Kind", "Record", "find", "keep", "measure"]
@@ -46,11 +47,6 @@ class Job:
     options: Mapping[str, Any]
     library: Library
 
-    @property
-    def verilog(self) -> str:
-        """The whole design."""
-        return "\n".join(self.modules.values())
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -72,6 +68,7 @@ class Kind:
 class Record:
     """A point and what was found: `figures`, or why there are none in `error`.
 
+    figures  those of the kind of measurement, and under `design` the facts of `designs.Built`
     library  name and sha256 of the cell library; empty where it does not matter
     seconds  that the measurement took, when it was made
     cached   whether the figures were there already
@@ -98,6 +95,7 @@ def _area(job: Job) -> Figures:
     return {
         "unit": job.library.unit,
         "nand2": job.library.nand2.area,
+        "gates": gates(job.library),
         "all_in": whole.area,
         "arithmetic": total(job.built.arithmetic),
         "parts": {name: total((suffix,)) for name, suffix in job.built.parts.items()},
@@ -114,13 +112,15 @@ def _fanout(job: Job) -> Figures:
 
 def _fpga(job: Job) -> Figures:
     family, place = str(job.options["family"]), bool(job.options["place"])
-    return asdict(fpga.implement(job.built.unit, job.verilog, family, place=place))
+    unit = fpga.part(job.built.unit, str(job.options["unit"]))
+    verilog = "\n".join(job.modules[part.module_name] for part in unit.definitions())
+    return asdict(fpga.implement(unit, verilog, family, place=place))
 
 
 KINDS: dict[str, Kind] = {
     "area": Kind(_area, mapped.flow),
     "fanout": Kind(_fanout, lambda: mapped.digest(mapped.flow(), mapped.sources(fanout.__file__))),
-    "fpga": Kind(_fpga, fpga.flow, {"family": "ecp5", "place": True}, cells=False),
+    "fpga": Kind(_fpga, fpga.flow, {"family": "ecp5", "unit": "", "place": True}, cells=False),
 }
 """Every kind of measurement."""
 
@@ -193,7 +193,7 @@ def _measure(point: Point, library: Library) -> Record:
         modules = json.loads((entry / "modules.json").read_text())
     job = Job(built, modules, options, library)
     # What a design says of itself decides what is counted as what.
-    says = repr((built.arithmetic, built.parts, built.broadcasts, built.m, built.n))
+    says = repr((built.arithmetic, built.parts, built.broadcasts, built.facts()))
     content = json.dumps([point.get("kind"), modules, dict(options)], sort_keys=True)
     cells = library.sha256 if kind.cells else ""
     source = mapped.sources(__file__, str(report.__file__))
@@ -202,7 +202,7 @@ def _measure(point: Point, library: Library) -> Record:
 
     def work_out(work: Path) -> None:
         begin = time.monotonic()
-        figures = kind.run(job)
+        figures = {**kind.run(job), "design": built.facts()}
         seconds = round(time.monotonic() - begin, 1)
         _writer(Record(point, figures, seconds=seconds))(work)
 
@@ -212,7 +212,11 @@ def _measure(point: Point, library: Library) -> Record:
 
 def _writer(record: Record) -> Callable[[Path], None]:
     content = json.dumps({"figures": record.figures, "seconds": record.seconds})
-    return lambda work: (work / "figures.json").write_text(content) and None
+
+    def write(work: Path) -> None:
+        (work / "figures.json").write_text(content)
+
+    return write
 
 
 def _read(entry: Path) -> dict[str, Any]:
