@@ -126,6 +126,7 @@ def by_width(results: Results) -> Section:
                 None,
             )
         rows.append([role, activations, *(line.get(b) for b in range(1, 9)), stops])
+    plot.update_xaxes(dtick=1)
     columns = ["design", "activations", *(f"{b} bit" for b in range(1, 9)), "lookup loses from"]
     text = [
         "The lanes compute any width, a cycle for every bit, so that their area for a product "
