@@ -9,6 +9,8 @@ LIBERTY ?=
 UNIT ?=
 MODEL ?=
 WAVES ?=
+SWEEP ?= default
+SCHEDULER ?=
 
 ENV := .venv/complete
 BIN := .venv/bin
@@ -22,11 +24,11 @@ configuration = $(or $(call option,--config,$(CONFIG)),--preset $(call quote,$(P
 unexport MAKEFLAGS MFLAGS
 
 .DELETE_ON_ERROR:
-.PHONY: help env sim synth verilog matrix test lint mutants soak clean
+.PHONY: help env sim synth sweep report verilog matrix test lint mutants soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
-	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE UNIT=NAME MODEL=DIR WAVES=1'
+	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE UNIT=NAME MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://...'
 
 env: $(ENV) ## build .venv from the lock (PYTHON=python3)
 
@@ -39,6 +41,14 @@ sim: $(ENV) ## run a model's layers through RTL and golden model (MODEL, WAVES)
 synth: $(ENV) ## area of a core by unit (PRESET or CONFIG, LIBERTY, UNIT)
 	@$(BIN)/lutcore synth $(configuration) $(call option,--liberty,$(LIBERTY)) \
 		$(call option,--unit,$(UNIT)) --out build/synth
+
+sweep: $(ENV) ## measure many points (SWEEP, LIBERTY, SCHEDULER)
+	@$(BIN)/python -m lutppa.sweep $(call quote,$(SWEEP)) $(call option,--liberty,$(LIBERTY)) \
+		$(call option,--scheduler,$(SCHEDULER))
+
+report: $(ENV) ## the account: a sweep and its page in build/report (SWEEP, LIBERTY, SCHEDULER)
+	@$(BIN)/python -m lutppa.account $(call quote,$(SWEEP)) $(call option,--liberty,$(LIBERTY)) \
+		$(call option,--scheduler,$(SCHEDULER))
 
 verilog: $(ENV) ## write Verilog and what goes with it (PRESET or CONFIG, OUT)
 	@$(BIN)/lutcore verilog $(configuration) --out $(call quote,$(OUT))

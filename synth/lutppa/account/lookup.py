@@ -1,0 +1,262 @@
+"""Sections on the lookup itself: the best group, tiles of 512 products, broadcast."""
+
+from __future__ import annotations
+
+from plotly.graph_objects import Bar, Scatter
+
+from ..fanout import buffers
+from .model import Area, Missing, Plot, Results, Section, Table
+from .style import MARKS, figure
+
+__all__ = ["broadcast", "group", "tiles"]
+
+TILE = 512
+LIMITS = (8, 16, 32)
+COLUMNS = (4, 8, 16, 32, 64, 128, 256)
+
+
+MANY = (8, 16)
+"""Weights a step above which a variant is in the plot of groups, and from which it has many."""
+
+
+def _plain(area: Area) -> bool:
+    """Whether this is the product with weights of four bits and INT8 activations."""
+    return area.role == "lut" and (area.parameters["weight_bits"], area.activations) == (4, "int8")
+
+
+def group(results: Results) -> Section:
+    """Area of a one-bit product by lookup group, counted and measured."""
+    # Lanes do not depend on the tile: one area a variant.
+    variants = {tuple(area.parameters.values()): area for area in results.areas if _plain(area)}
+    found = list(variants.values())
+    if len({area.parameters["lookup_group"] for area in found}) < 2:
+        raise Missing("fewer than two lookup groups were measured")
+    rows = []
+    unit = results.unit
+    plot = figure("lookup group g", f"{unit} a one-bit product, lanes")
+    lines: dict[tuple[int, bool], dict[int, float]] = {}
+    names = ("table_bits", "lookup_group", "groups_per_step")
+    found.sort(key=lambda area: tuple(area.parameters[name] for name in names))
+    for area in found:
+        t, g, groups = (area.parameters[name] for name in names)
+        k = area.design["k"]
+        parts = _counted(area)
+        total = sum(parts.values())
+        measured = area.per_product(1)
+        rows.append(
+            [
+                t,
+                g,
+                groups,
+                k,
+                *(value / k for value in parts.values()),
+                total / k,
+                measured,
+                measured * k / total,
+                area.per_product(1, all_in=True),
+            ]
+        )
+        if k > MANY[0]:
+            lines.setdefault((t, k >= MANY[1]), {})[g] = measured
+    for number, ((t, many), line) in enumerate(sorted(lines.items())):
+        weights = f"{MANY[1]} or more" if many else f"{MANY[0] + 1} to {MANY[1] - 1}"
+        plot.add_trace(
+            Scatter(
+                x=sorted(line),
+                y=[line[g] for g in sorted(line)],
+                mode="lines+markers",
+                name=f"{t} bits, {weights} weights a step",
+                line={"dash": "solid" if many else "dot"},
+                marker={"symbol": MARKS[number % len(MARKS)], "size": 8},
+            )
+        )
+    plot.update_xaxes(dtick=1)
+    best = {
+        t: min(((line[g], g) for (bits, _), line in lines.items() if bits == t for g in line))
+        for t in sorted({t for t, _ in lines})
+    }
+    text = [
+        "A larger group looks more weights up at once, but its table has 2^(g-1) entries. First "
+        "principles, for a bit of entry and a weight: selection (2^(g-1) - 1)/g multiplexers, "
+        "negation 1/g exclusive-ors, addition 1/g full adders; pairs have three entries or none "
+        "instead, and no negation; and, over the k weights of a "
+        "step, the accumulator with its register, clear and shift. Counts are of the smallest "
+        "cells of the library; measured is the mapped lane.",
+        "Best measured: "
+        + "; ".join(f"{t}-bit entries g = {g} at {v:.3f} {unit}" for t, (v, g) in best.items())
+        + ".",
+    ]
+    columns = [
+        "bits of an entry",
+        "g",
+        "G",
+        "weights a step",
+        "selection",
+        "negation",
+        "addition",
+        "accumulator",
+        "counted",
+        "measured",
+        "measured / counted",
+        "all in",
+    ]
+    return Section(
+        "The best lookup group",
+        text,
+        [Table("lookup_group", f"{unit} a one-bit product", columns, rows, 3)],
+        [Plot("Measured lanes, accumulator included", plot)],
+    )
+
+
+def _counted(area: Area) -> dict[str, float]:
+    """First principles for a lane: what its parts need in the smallest cells."""
+    cell = area.record.figures["gates"]
+    g, groups, t = (
+        area.parameters[name] for name in ("lookup_group", "groups_per_step", "table_bits")
+    )
+    # A pair has three entries and none, and no sign.
+    lines = 2 * cell["mux"] + cell["and"] if g == 2 else ((1 << (g - 1)) - 1) * cell["mux"]
+    # A tree of G terms: G - 1 adders, each a bit wider at every level.
+    tree, width, terms = 0, t, groups
+    while terms > 1:
+        width += 1
+        tree += terms // 2 * width
+        terms -= terms // 2
+    return {
+        "selection": groups * t * lines,
+        "negation": groups * t * (cell["xor"] if g > 2 else 0),
+        "addition": tree * cell["full_adder"],
+        "accumulator": area.parameters["psum_bits"]
+        * (cell["full_adder"] + cell["flip_flop"] + 2 * cell["mux"] + cell["and"]),
+    }
+
+
+def tiles(results: Results) -> Section:
+    """Cores of 512 one-bit products a cycle, by the shape of the tile."""
+    found = [
+        area
+        for area in results.areas
+        if area.products == TILE
+        and _plain(area)
+        and (area.parameters["lookup_group"], area.parameters["table_bits"]) == (4, 8)
+    ]
+    if len(found) < 2:
+        raise Missing(f"fewer than two tiles with m n k = {TILE} were measured")
+    found.sort(key=lambda area: (area.design["k"], area.design["m"]))
+    unit = results.unit
+    plot = figure("m x n x k", f"{unit} a one-bit product")
+    rows = []
+    names = [area.tile for area in found]
+    for label in ("lanes", "tables", "precompute", "rescale"):
+        values = [
+            (area.arithmetic if label == "lanes" else area.record.figures["parts"][label]) / TILE
+            for area in found
+        ]
+        plot.add_trace(Bar(x=names, y=values, name=label))
+    plot.update_layout(barmode="stack", xaxis_tickangle=-45)
+    for area in found:
+        parts = area.record.figures["parts"]
+        tables = parts["tables"]
+        shown = (area.arithmetic, tables, parts["precompute"], parts["rescale"], area.all_in)
+        with_tables = (area.arithmetic + tables) / TILE
+        rows.append([area.tile, *(value / TILE for value in shown), with_tables])
+    columns = [
+        "m x n x k",
+        "lanes",
+        "tables",
+        "precompute",
+        "rescale",
+        "all in",
+        "lanes and tables",
+    ]
+    return Section(
+        "The tile: shapes with m n k = 512",
+        [
+            "Tables cost with m, weights with n; lanes are m n. A long tile reads each table "
+            "from many lanes. Rescale works on a column's m rows at a time, here four columns a "
+            "cycle, so that its area grows with m.",
+        ],
+        [Table("tiles", f"{unit} a one-bit product", columns, rows, 3)],
+        [Plot("Where the area of a product goes", plot)],
+    )
+
+
+def broadcast(results: Results) -> Section:
+    """Loads on table and weight wires, and the buffers that areas leave out, by n."""
+    records = results.of_kind("fanout")
+    if not records:
+        raise Missing("no fan-out was counted")
+    rows = []
+    unit = results.unit
+    plot = figure("columns n", "area of buffers / area of lanes", log_x=True)
+    for number, record in enumerate(records):
+        figures, variant = record.figures, Area(record).variant
+        m = figures["m"]
+        shares = []
+        for n in COLUMNS:
+            counted = {limit: 0 for limit in LIMITS}
+            worst: dict[str, int] = {}
+            for name, wires in figures["broadcasts"].items():
+                instances = {"n": n, "m": m, "m n": m * n}[wires["instances"]]
+                bundles = {"n": m, "m": n, "m n": 1}[wires["instances"]]
+                worst[name] = max(wires["pins"], default=0) * instances
+                for limit in LIMITS:
+                    counted[limit] += bundles * sum(
+                        buffers(pins * instances, limit) for pins in wires["pins"]
+                    )
+            lanes = m * n * figures["lane_area"]
+            areas = [counted[limit] * figures["buffer_area"] / lanes for limit in LIMITS]
+            rows.append(
+                [
+                    variant,
+                    m,
+                    n,
+                    *(worst.get(b, 0) for b in ("tables", "weights", "control")),
+                    *(counted[limit] for limit in LIMITS),
+                    *areas,
+                ]
+            )
+            shares.append(areas[1])
+        plot.add_trace(
+            Scatter(
+                x=list(COLUMNS),
+                y=shares,
+                name=variant,
+                mode="lines+markers",
+                marker={"symbol": MARKS[number % len(MARKS)], "size": 8},
+            )
+        )
+    plot.update_xaxes(tickvals=list(COLUMNS))
+    plot.update_yaxes(tickformat=".0%")
+    columns = [
+        "variant",
+        "m",
+        "n",
+        "loads of a table wire",
+        "of a weight wire",
+        "of a control wire",
+        *(f"buffers at {limit}" for limit in LIMITS),
+        *(f"share at {limit}" for limit in LIMITS),
+    ]
+    figures = records[0].figures
+    return Section(
+        "Broadcast: what sharing tables and weights costs in buffers",
+        [
+            "Every table wire is read by n lanes, every weight wire by m, every control wire by "
+            "all. Loads are gate inputs, counted in the mapped lane and multiplied by the lanes "
+            "on the wire; the most loaded wire of each kind is shown. Buffers make a tree in "
+            "which no driver has more loads than the limit. Their area is in no other figure of "
+            f"this page: {figures['buffer']} at {figures['buffer_area']:.3f} {unit}, beside the "
+            "area of the lanes.",
+        ],
+        [
+            Table(
+                "broadcast",
+                "Loads, buffers by limit, and their area beside the lanes",
+                columns,
+                rows,
+                3,
+            )
+        ],
+        [Plot("Buffers for at most 16 loads on a driver", plot)],
+    )

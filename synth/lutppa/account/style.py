@@ -1,0 +1,32 @@
+"""How the plots look: one palette, one layout."""
+
+from __future__ import annotations
+
+from plotly.graph_objects import Figure
+
+__all__ = ["COLOURS", "MARKS", "figure"]
+
+COLOURS = ("#2f5d8a", "#e0a458", "#6b9a5b", "#b3544a", "#7d6aa3", "#4aa0a8", "#8a6d4b", "#5f6b7a")
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
+
+
+def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Figure:
+    """An empty figure with these titles of axes."""
+    shown = Figure()
+    axis = {"gridcolor": "#e6eaee", "linecolor": "#aab4be", "zeroline": False, "automargin": True}
+    shown.update_layout(
+        height=420,
+        margin={"l": 56, "r": 12, "t": 16, "b": 48},
+        plot_bgcolor="white",
+        paper_bgcolor="white",
+        colorway=list(COLOURS),
+        font={"family": "system-ui, sans-serif", "size": 13, "color": "#22272e"},
+        # Below the plot: beside it, a legend would leave no room on a narrow screen.
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+        hovermode="closest",
+        xaxis={**axis, "title": x, "type": "log" if log_x else "linear"},
+        yaxis={**axis, "title": y, "type": "log" if log_y else "linear"},
+    )
+    if not log_y:
+        shown.update_yaxes(rangemode="tozero")
+    return shown
