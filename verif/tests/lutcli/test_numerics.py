@@ -32,8 +32,9 @@ def test_errors_alone(
 def test_perplexities(
     measuring_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numerics, "ERRORS", [Point(4, "int8", 8, 64)])
-    monkeypatch.setattr(numerics, "PERPLEXITIES", [Point(4, "int8", t, 64) for t in (8, 9)])
+    points = [Point(4, "int8", t, b) for t, b in ((8, 64), (9, 64), (4, 64), (8, 4))]
+    monkeypatch.setattr(numerics, "ERRORS", points)
+    monkeypatch.setattr(numerics, "PERPLEXITIES", points)
     story = tmp_path / "story.txt"
     story.write_text("Once upon a time there was a cat.")
     model = str(measuring_data / "models" / "stories260K")
@@ -41,7 +42,7 @@ def test_perplexities(
     arguments = ["--model", model, "--text", str(story), "--most", "4", "--out", str(out)]
     assert main(["numerics", *arguments]) == 0
     rows = list(csv.DictReader((out / "perplexity.csv").read_text().splitlines()))
-    assert [row["draws"] for row in rows] == ["4", "4"]
+    assert [row["draws"] for row in rows] == ["4"] * 4
     assert float(rows[0]["change"]) != 0 and float(rows[1]["change"]) == 0
     assert "| W4 | int8 | 8 | 64 |" in (out / "numerics.md").read_text()
 
