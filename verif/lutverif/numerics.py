@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 GROUP = 32
-"""Weights that share a scale."""
+"""Weights that share a scale; as many as the block where that is longer, which would cut it."""
 
 ROWS = 32
 """Most rows of activations of a layer whose error is measured."""
@@ -59,6 +59,11 @@ class Point(NamedTuple):
     def config(self) -> TensorCoreConfig:
         """The preset `paper` with these tables."""
         return replace(preset("paper"), table_bits=self.table_bits, block=self.block)
+
+    @property
+    def group(self) -> int:
+        """Weights that share a scale."""
+        return max(GROUP, self.block)
 
     @property
     def exact(self) -> bool:
@@ -118,7 +123,7 @@ def layer_error(point: Point) -> RmsError:
     """The error of the embedded model's outputs, its layers weighing alike."""
     fmt, squares = ACTIVATIONS[point.activation_type], []
     for layer in workload.load():
-        weights = quantise.affine(layer.weights, point.bits, GROUP)
+        weights = quantise.affine(layer.weights, point.bits, point.group)
         values, scales = quantise.activation_rows(layer.activations[:ROWS], fmt)
         exact = values.astype(np.float64) @ weights.real().T * scales[:, None]
         core = golden.core(values, weights, point.config, activation_type=fmt.name)
@@ -128,8 +133,10 @@ def layer_error(point: Point) -> RmsError:
 
 
 @lru_cache(maxsize=1)
-def _experiment(model: Path, texts: tuple[str, ...], bits: int, name: str) -> Experiment:
-    return Experiment(model, list(texts), bits, GROUP, name)
+def _experiment(
+    model: Path, texts: tuple[str, ...], bits: int, group: int, name: str
+) -> Experiment:
+    return Experiment(model, list(texts), bits, group, name)
 
 
 class _Draw(NamedTuple):
@@ -138,12 +145,15 @@ class _Draw(NamedTuple):
     model: Path
     texts: tuple[str, ...]
     bits: int
+    group: int
     activation_type: str
     config: TensorCoreConfig | None
     seed: int
 
     def perplexity(self) -> float:
-        experiment = _experiment(self.model, self.texts, self.bits, self.activation_type)
+        experiment = _experiment(
+            self.model, self.texts, self.bits, self.group, self.activation_type
+        )
         return experiment.perplexity(self.config, self.seed)
 
 
@@ -160,15 +170,17 @@ def changes(
     Draws go on until the standard error is at most `precision`, or the change is ten times as far
     from 0, or there are `most`. Exact products are drawn once for a kind of operands.
     """
-    exact: dict[tuple[int, str], list[float]] = {}
+    exact: dict[tuple[int, int, str], list[float]] = {}
     size = 4
     with ProcessPoolExecutor(processes) as pool:
         for point in points:
-            kind = (point.bits, point.activation_type)
+            kind = (point.bits, point.group, point.activation_type)
             baseline, core = exact.setdefault(kind, []), []
 
             def more(
-                drawn: list[float], config: TensorCoreConfig | None, kind: tuple[int, str] = kind
+                drawn: list[float],
+                config: TensorCoreConfig | None,
+                kind: tuple[int, int, str] = kind,
             ) -> None:
                 seeds = range(len(drawn), len(drawn) + size)
                 draws = [_Draw(model, tuple(texts), *kind, config, seed) for seed in seeds]

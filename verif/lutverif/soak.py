@@ -45,6 +45,11 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             weight_bits=4, zero_bits=8, activations=("fp16", "int8", "int16", "e4m3"),
         ),
         TensorCoreConfig(
+            name="pairs", m=2, n=4, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
+            weight_bits=3, activations=("int8", "fp16", "e4m3"),
+            scales=("fp16", "fp32"), outputs=("fp32", "int32", "bf16"), rescale_columns=2,
+        ),
+        TensorCoreConfig(
             name="trits", m=2, n=3, table_digits=3, lookup_group=2, groups_per_step=3, block=18,
             table_bits=9, weight_bits=2, activations=("int8", "bf16", "int16"),
             scales=("e4m3", "fp32"), outputs=("int32", "fp32", "fp16"), rescale_columns=3,
@@ -57,6 +62,7 @@ narrow    one lane, one plane, one step: every width at its smallest
 integers  exact formats alone; all columns rescaled at once
 floats    no integer format; the coarsest tables; results of 16 bits
 precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
+pairs     tables of subset sums, several a step: `dense` and `dense8` in small
 trits     tables of ternary digits, scales of E4M3
 """
 

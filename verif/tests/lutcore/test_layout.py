@@ -112,7 +112,12 @@ def stored_digits(vector, column, config):
 NARROW = TensorCoreConfig(name="narrow", m=1, n=3, lookup_group=5, weight_bits=3, block=10)
 
 
-@pytest.mark.parametrize("config", [*PRESETS.values(), NARROW], ids=lambda config: config.name)
+PAIRS = TensorCoreConfig(name="pairs", m=1, n=3, lookup_group=2, groups_per_step=3, block=24)
+# The presets of FP16 scales cannot hold these weights.
+CONFIGS = [*(config for config in PRESETS.values() if "fp32" in config.scales), NARROW, PAIRS]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 @pytest.mark.parametrize("kind", [1, 3, 7, "ternary"])
 def test_pack_keeps_the_documented_byte_order(rng, config, kind):
     n, k, group = config.n + 3, 45, 20
