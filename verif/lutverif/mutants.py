@@ -32,10 +32,10 @@ WORKERS = 2
 CAUGHT = 3
 CHECK = """
 import sys
-from lutcore import preset
 from lutverif.bench.runner import BenchFailure, run
+from lutverif.soak import CONFIGURATIONS
 try:
-    run(sys.argv[1], preset(sys.argv[2]))
+    run(sys.argv[1], CONFIGURATIONS[sys.argv[2]])
 except BenchFailure as failure:
     print(failure)
     sys.exit(int(sys.argv[3]))
@@ -56,9 +56,9 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("negation-without-one", "sign", "lane", "lookup.py",
-           "carries.append(selection.negate)", "carries.append(Const(0, 1))"),
+           "carries.append(selection.negate & ~odd)", "carries.append(Const(0, 1))"),
     Mutant("scale-sign-ignored", "sign", "fma", "fma.py",
-           "self.scale.sign ^ (self.difference < 0)", "self.difference < 0"),
+           "(self.scale.sign & ~raw) ^ (self.difference < 0)", "self.difference < 0"),
     Mutant("minus-in-a-decoder", "sign", "decoder", "lookup.py",
            "pair.negate.eq(b_minus | (a_minus & b_zero))", "pair.negate.eq(b_minus)", "ternary"),
     Mutant("minus-in-a-coded-pair", "sign", "decoder", "lookup.py",
@@ -77,9 +77,9 @@ MUTANTS = [
     Mutant("selected-without-a-step", "lost back-pressure", "lookup", "lookup.py",
            "Cat(*bits, self.take).all()", "Cat(*bits).all()"),
     Mutant("pairs-from-the-wrong-base", "zero term", "rescale", "rescale.py",
-           "Mux(second, 0, waiting.scaling.plane_sum)", "waiting.scaling.plane_sum", "dense"),
+           "Mux(second, 0, waiting.scaling.plane_sum)", "waiting.scaling.plane_sum", "pairs"),
     Mutant("equal-planes-as-powers", "zero term", "precompute", "precompute.py",
-           "Mux(descriptor.equal, planes, powers)", "powers", "dense8"),
+           "Mux(descriptor.equal, planes, powers)", "powers", "pairs"),
     Mutant("planes-from-the-low-end", "plane order", "lane", "lookup.py",
            "psum << 1", "psum >> 1"),
     Mutant("shift-a-step-late", "plane order", "precompute", "precompute.py",
@@ -121,7 +121,7 @@ MUTANTS = [
     Mutant("scale-bias-of-the-first", "scale", "rescale", "rescale.py",
            "Mux(number_format == index, FP32.bias - fmt.bias, rebias)", "rebias"),
     Mutant("zero-point-added", "zero term", "rescale", "rescale.py",
-           "- zero * waiting.sums[row]", "+ zero * waiting.sums[row]"),
+           "- factor * waiting.sums[row]", "+ factor * waiting.sums[row]"),
     Mutant("offsets-on-psums", "zero term", "rescale", "rescale.py",
            "Value.cast(waiting.columns) >> column_bits",
            "Value.cast(waiting.columns).rotate_right(column_bits)"),
@@ -140,7 +140,7 @@ MUTANTS = [
     Mutant("ties-away-from-zero", "rounding", "fma", "fma.py",
            "(half & (rest | shifted[last]))", "half"),
     Mutant("sticky-bit-lost", "rounding", "fma", "fma.py",
-           "moved[: digits + 1].any()", "moved[digits]"),
+           "moved[: width - 1].any()", "moved[width - 2]"),
     Mutant("every-round-is-the-last", "rounding", "rescale", "rescale.py",
            "kind.last.eq(rescaling.kind.last & last_round)", "kind.last.eq(1)"),
     Mutant("output-cut-from-fp32", "rounding", "fma", "fma.py",
@@ -159,7 +159,7 @@ MUTANTS = [
     Mutant("peak-not-normalised", "exponent", "precompute", "block.py",
            "m.d.comb += shifts.eq(count)", "m.d.comb += shifts.eq(0)"),
     Mutant("output-exponent-of-fp32", "exponent", "fma", "fma.py",
-           "top - (FP32.bias - fmt.bias)", "top"),
+           "chosen(kind_2, lambda fmt: fmt.bias - FP32.bias)", "0"),
     Mutant("output-overflow-of-fp32", "special value", "fma", "fma.py",
            "(field >= fmt.special_field) | (result_field >= fmt.special_field)",
            "(field >= FP32.special_field) | (result_field >= FP32.special_field)"),
