@@ -47,7 +47,7 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
         TensorCoreConfig(
             name="pairs", m=2, n=4, lookup_group=2, groups_per_step=3, block=24, table_bits=9,
             weight_bits=3, activations=("int8", "fp16", "e4m3"),
-            scales=("fp16", "fp32"), outputs=("fp32", "int32", "bf16"), rescale_columns=2,
+            scales=("fp32", "fp16"), outputs=("fp32", "int32", "bf16"), rescale_columns=2,
         ),
         TensorCoreConfig(
             name="trits", m=2, n=3, table_digits=3, lookup_group=2, groups_per_step=3, block=18,
