@@ -22,9 +22,9 @@ class StreamLayouts:
     passes       one descriptor per pass
     activations  m rows of k activations, one beat a step; none for a pass with `keep`
     steps        m rows of k aligned activations, repeated for every plane
-    tables       m rows of G tables: 2^(g-1) entries and the low bit of their sums
+    tables       m rows of G tables: entries, and the low bit of their sums with `parity`
     weights      n columns of lookup codes, one beat per plane and step
-    psums        m * n accumulators, m activation sums, m sums of low bits, one beat per pass
+    psums        m * n accumulators, m activation sums, with `parity` m sums of low bits; a beat a pass
     scales       rescale_columns columns of scale and doubled zero point
     accumulators rescale_columns columns of m FP32 or INT32 accumulators
     outputs      rescale_columns columns of m results
