@@ -24,7 +24,7 @@ class StreamLayouts:
     steps        m rows of k aligned activations, repeated for every plane
     tables       m rows of G tables: entries, and the low bit of their sums with `parity`
     weights      n columns of lookup codes, one beat per plane and step
-    psums        m * n accumulators, m activation sums, with `parity` m sums of low bits; a beat a pass
+    psums        m * n accumulators, m activation sums, with `parity` m sums of low bits
     scales       rescale_columns columns of scale and doubled zero point
     accumulators rescale_columns columns of m FP32 or INT32 accumulators
     outputs      rescale_columns columns of m results
