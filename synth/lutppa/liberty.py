@@ -22,7 +22,7 @@ from lutcore.errors import InputError
 
 from . import generic
 from .expression import evaluate
-from .recipes import recipe
+from .recipes import dont_use
 
 __all__ = ["Cell", "FullAdder", "Library", "read"]
 
@@ -155,12 +155,12 @@ def _library(data: bytes, file: str, unit: str) -> Library:
     cells: dict[str, Cell] = {}
     kept: list[str] = []
     copied = 0
-    avoided = recipe(outer.argument).dont_use
+    avoided = dont_use(outer.argument)
     for group in outer.groups:
         if group.kind != "cell":
             continue
-        cell, dont_use = _cell(group, text, file)
-        if dont_use or any(fnmatchcase(cell.name, pattern) for pattern in avoided):
+        cell, marked = _cell(group, text, file)
+        if marked or any(fnmatchcase(cell.name, pattern) for pattern in avoided):
             kept.append(text[copied : group.start])
             copied = group.stop
         else:

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-__all__ = ["PLAIN", "RECIPES", "Recipe", "recipe"]
+__all__ = ["DONT_USE", "dont_use"]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a library is used.
-
-    pattern     of the name of the Liberty group
-    dont_use    patterns of cells to leave out, beside those that the file itself marks
-    """
-
-    name: str
-    pattern: str
-    dont_use: tuple[str, ...]
-
-
-PLAIN = Recipe("any", "*", ())
-"""Of a library that is not known."""
-
-RECIPES: tuple[Recipe, ...] = (
-    Recipe(
-        "ASAP7",
-        "asap7sc7p5t_*",
-        # The inverting flip-flop is a fifth smaller, and mapping absorbs its inverter. Of scan and
-        # clock cells none is logic.
-        ("DFFHQx4_*", "ICG*", "SDF*"),
+DONT_USE: dict[str, tuple[str, ...]] = {
+    # ASAP7: the inverting flip-flop is a fifth smaller, and mapping absorbs its inverter. Of scan
+    # and clock cells none is logic.
+    "asap7sc7p5t_*": ("DFFHQx4_*", "ICG*", "SDF*"),
+    # Level shifters, isolation and probe pads are no logic; delay cells are slow buffers.
+    "sky130_fd_sc_*": ("*lpflow*", "*probe*", "*__dly*", "*__clkdly*"),
+    # IHP: delay and clock gates are no logic, nor is the bus keeper.
+    "sg13g2_stdcell_*": (
+        "sg13g2_dlygate*", "sg13g2_lgcp_1", "sg13g2_slgcp_1", "sg13g2_sighold", "sg13g2_dfrbp_2",
     ),
-    Recipe(
-        "SKY130",
-        "sky130_fd_sc_*",
-        # Level shifters, isolation and probe pads are no logic; delay cells and clock buffers are
-        # slow or large buffers, and `_0` drives nearly nothing.
-        ("*lpflow*", "*probe*", "*__dly*", "*__clkdly*"),
-    ),
-    Recipe(
-        "IHP SG13G2",
-        "sg13g2_stdcell_*",
-        ("sg13g2_dlygate*", "sg13g2_lgcp_1", "sg13g2_slgcp_1", "sg13g2_sighold", "sg13g2_dfrbp_2"),
-    ),
-)
-"""Libraries that are known."""
+}  # fmt: skip
+"""By the name of the Liberty group: cells to leave out, beside those that the file itself marks."""
 
 
-def recipe(library: str) -> Recipe:
-    """The recipe of the library of that name; `PLAIN` if it has none."""
-    return next((known for known in RECIPES if fnmatchcase(library, known.pattern)), PLAIN)
+def dont_use(library: str) -> tuple[str, ...]:
+    """Patterns of cells to leave out of the library of that name; none if it is not known."""
+    return next((cells for name, cells in DONT_USE.items() if fnmatchcase(library, name)), ())

@@ -1,11 +1,11 @@
-"""What a MAC tensor core is built for, payloads of its streams, and the base of its units."""
+"""What a fused dot product is built for, its operands taken apart, and the base of its units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from amaranth.hdl import Shape, signed, unsigned
-from amaranth.lib import data, stream
+from amaranth.lib import data
 
 from lutcore.errors import ConfigError
 from lutcore.formats import BF16, E4M3, E5M2, FP16, FP32, FloatFormat, named
@@ -35,17 +35,15 @@ others are two's complement, ternary of two bits.
 
 @dataclass(frozen=True, kw_only=True)
 class MacConfig:
-    """A MAC tensor core.
+    """A fused dot product, as a MAC tensor core has them.
 
-    m, n, k        rows, columns, and terms of a dot product, all of one step
+    k              terms, all of one step
     operand        format of activations, and of weights unless `weights` names others
     weights        a name of `NARROW`: the multiplier is folded away; "" for floating point
     fraction_bits  F: addends are multiples of 2^(E - F), E being the step's largest exponent
     stages         registers inside a dot product, 0 to 3
     """
 
-    m: int = 1
-    n: int = 1
     k: int = 16
     operand: str = "fp16"
     weights: str = ""
@@ -57,8 +55,7 @@ class MacConfig:
         if self.weights:
             named("weights", self.weights, NARROW)
         for name, smallest, largest in (
-            ("m", 1, 64), ("n", 1, 1024), ("k", 2, 64), ("stages", 0, 3),
-            ("fraction_bits", self.product_fraction_bits, 30),
+            ("k", 2, 64), ("stages", 0, 3), ("fraction_bits", self.product_fraction_bits, 30),
         ):  # fmt: skip
             value = getattr(self, name)
             if not (type(value) is int and smallest <= value <= largest):
@@ -127,12 +124,7 @@ class MacConfig:
 
 
 class MacLayouts:
-    """Payloads of the streams, and operands taken apart.
-
-    activations  m rows of k codes; first: start from zero, last: give the result
-    weights      n columns of k codes
-    results      n columns of m FP32 codes
-    """
+    """Operands taken apart, one and k of them."""
 
     def __init__(self, config: MacConfig) -> None:
         c = config
@@ -152,23 +144,10 @@ class MacLayouts:
         )
         self.activation_row = data.ArrayLayout(self.activation, c.k)
         self.weight_column = data.ArrayLayout(self.weight, c.k)
-        self.activations = data.StructLayout(
-            {
-                "rows": data.ArrayLayout(data.ArrayLayout(c.fmt.bits, c.k), c.m),
-                "first": 1,
-                "last": 1,
-            }
-        )
-        self.weights = data.ArrayLayout(data.ArrayLayout(c.weight_shape, c.k), c.n)
-        self.results = data.ArrayLayout(data.ArrayLayout(FP32.bits, c.m), c.n)
-
-    def signature(self, name: str) -> stream.Signature:
-        """The valid/ready stream that carries the layout called `name`."""
-        return stream.Signature(getattr(self, name))
 
 
 class MacUnit(BaseUnit):
-    """Base of the units of a MAC tensor core."""
+    """Base of the units of a fused dot product."""
 
     def __init__(self, config: MacConfig, top: str, *children: BaseUnit) -> None:
         self.config = config
