@@ -103,7 +103,7 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
             "last scales of a pass to its outputs": Rescale.latency,
         },
         "throughput_cycles_per_pass": (
-            f"max(planes * steps, (1 + offset) * {max(config.column_groups, 3)})"
+            f"max(planes * steps, (1 + offset) * {max(config.column_groups, 2)})"
         ),
     }
 

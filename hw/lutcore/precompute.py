@@ -26,7 +26,8 @@ class Precompute(Unit):
     """Buffers a block of activations, finds its scale, and replays it once per bit plane.
 
     Cycle contract: a pass is taken with its last activation beat; one with `keep` has none and is
-    taken in a cycle. Two blocks are buffered, so a block loads while the one before is replayed; a
+    taken in a cycle. A block loads into the places that the last plane of the block before leaves,
+    each in the cycle in which it is left, so that blocks of equal length follow without a gap. A
     replay emits one step a cycle, planes outside and steps inside, the first one `latency` cycles
     after its pass was taken. `o_steps` follows the stream rules under any back-pressure.
     """
@@ -54,7 +55,6 @@ class Precompute(Unit):
         bank_layout = data.StructLayout(
             {
                 "descriptor": self.layouts.passes,
-                "half": 1,
                 "peaks": data.ArrayLayout(peak_bits(c), c.m),
             }
         )
@@ -62,28 +62,27 @@ class Precompute(Unit):
         banks = [Signal(bank_layout, name=f"bank_{i}", reset_less=True) for i in range(2)]
         address_bits = index_bits(c.max_steps)
         m.submodules.buffer = buffer = memory.Memory(
-            shape=self.layouts.activations, depth=2 << address_bits, init=[]
+            shape=self.layouts.activations, depth=1 << address_bits, init=[]
         )
         write, read = buffer.write_port(), buffer.read_port(domain="sync")
 
-        # Load: a step a cycle into the half of the buffer that is not being replayed. A pass with
-        # `keep` shares the half and the peaks of the one before; when a block is loaded, at most
-        # that one is unfinished, so the other half is free.
+        # Load: a step a cycle into places that are not needed any more. A pass with `keep` shares
+        # the block and the peaks of the one before; when a block is loaded, at most that one is
+        # unfinished.
         load_bank = Signal()
-        load_half = Signal()
         load_step = Signal(address_bits)
-        load, load_end = Signal(), Signal()
+        load, load_end, left = Signal(), Signal(), Signal()
         largest = Signal(bank_layout["peaks"].shape)
         running = Signal(bank_layout["peaks"].shape)
         keep = passes.payload.keep
         free = passes.valid & ~Mux(load_bank, full[1], full[0])
         m.d.comb += [
-            load.eq(free & ~keep & activations.valid),
+            load.eq(free & ~keep & left & activations.valid),
             load_end.eq(Mux(keep, free, load & (load_step == passes.payload.steps))),
-            activations.ready.eq(free & ~keep),
+            activations.ready.eq(free & ~keep & left),
             passes.ready.eq(load_end),
             write.en.eq(load),
-            write.addr.eq(Cat(load_step, load_half)),
+            write.addr.eq(load_step),
             write.data.eq(activations.payload),
         ]
         g = c.lookup_group
@@ -105,7 +104,6 @@ class Precompute(Unit):
             m.d.sync += [
                 load_step.eq(0),
                 load_bank.eq(~load_bank),
-                load_half.eq(load_half ^ ~keep),
                 running.eq(0),
             ]
             for index, (bank, other) in enumerate(zip(banks, reversed(banks), strict=True)):
@@ -113,7 +111,6 @@ class Precompute(Unit):
                     m.d.sync += [
                         full[index].eq(1),
                         bank.descriptor.eq(passes.payload),
-                        bank.half.eq(Mux(keep, other.half, load_half)),
                         bank.peaks.eq(Mux(keep, other.peaks, largest)),
                     ]
 
@@ -122,19 +119,26 @@ class Precompute(Unit):
         plane = Signal(self.layouts.passes["planes"].shape)
         step = Signal(address_bits)
         bank = Signal(bank_layout)
-        plane_end, replay_end = Signal(), Signal()
+        plane_end, last_plane, replay_end = Signal(), Signal(), Signal()
         fetched, aligned = Signal(), Signal()
         fetch_moves, align_moves = Signal(), Signal()
         fetch = Signal()
         m.d.comb += [
             bank.eq(Mux(bank_index, banks[1], banks[0])),
             plane_end.eq(step == bank.descriptor.steps),
-            replay_end.eq(plane_end & (plane == bank.descriptor.planes)),
+            last_plane.eq(plane == bank.descriptor.planes),
+            replay_end.eq(plane_end & last_plane),
+            # The place was never used, or is fetched from for the last time, at the latest now.
+            left.eq(
+                ~full.any()
+                | (load_step > bank.descriptor.steps)
+                | (last_plane & ((load_step < step) | ((load_step == step) & fetch)))
+            ),
             align_moves.eq(~aligned | steps.ready),
             fetch_moves.eq(~fetched | align_moves),
             fetch.eq(Mux(bank_index, full[1], full[0]) & fetch_moves),
             read.en.eq(fetch_moves),
-            read.addr.eq(Cat(step, bank.half)),
+            read.addr.eq(step),
         ]
         first_step = ~step.any()
         control = Signal(self.layouts.control, reset_less=True)

@@ -43,7 +43,8 @@ except BenchFailure as failure:
 
 
 class Mutant(NamedTuple):
-    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset` is to catch it."""
+    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset`, a configuration of
+    `lutverif.soak`, is to catch it."""
 
     name: str
     kind: str
@@ -86,8 +87,8 @@ MUTANTS = [
            "control.shift.eq(first_step &", "control.shift.eq(plane_end &"),
     Mutant("table-kept-under-load", "stale table", "table", "table.py",
            "m.If(steps.ready & steps.valid)", "m.If(steps.ready & steps.valid & ~tables.valid)"),
-    Mutant("kept-from-the-other-half", "stale table", "precompute", "precompute.py",
-           "Mux(keep, other.half, load_half)", "load_half"),
+    Mutant("place-still-needed", "stale table", "precompute", "precompute.py",
+           "(last_plane & ((load_step < step)", "(((load_step < step)"),
     Mutant("kept-without-its-peaks", "stale table", "precompute", "precompute.py",
            "Mux(keep, other.peaks, largest)", "largest"),
     Mutant("keep-loads-anew", "stale table", "core", "precompute.py",
@@ -170,7 +171,7 @@ MUTANTS = [
     Mutant("scale-of-nan", "special value", "rescale", "rescale.py",
            "scale.special.eq(number.special)", "scale.special.eq(0)"),
     Mutant("hazard-unseen", "hazard", "rescale", "rescale.py",
-           "hazard.eq(busy_stages[0] | busy_stages[1])", "hazard.eq(busy_stages[0])"),
+           "hazard.eq(valid[0] & (indices[0] == index))", "hazard.eq(0)", "narrow"),
     Mutant("written-a-stage-early", "index", "rescale", "rescale.py",
            "write.addr.eq(indices[2])", "write.addr.eq(indices[1])"),
     Mutant("columns-do-not-move", "index", "rescale", "rescale.py",

@@ -114,11 +114,11 @@ async def random_passes(dut: Any) -> None:
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """A round takes max(N/R, 3) cycles; outputs come `latency` cycles after the last scales."""
+    """A round takes max(N/R, 2) cycles; outputs come `latency` cycles after the last scales."""
     config = configuration()
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats = config.n // config.rescale_columns
-    period = max(beats, 3)
+    period = max(beats, 2)
     output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))
