@@ -25,10 +25,10 @@ class TensorCore(Unit):
     """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes.
 
     Cycle contract: with all streams ready, a pass of p planes and s steps takes
-    max(p * s, rounds * max(N/R, 2)) cycles, rounds being 2 with `offset` and else 1. The first step
-    of a pass enters the lanes `fill` cycles after its last activation beat, and passes follow
-    without a gap: one with `keep` at once, replaying the activations of the pass before, another
-    where its activations have arrived. Each stream may stall at any time.
+    max(p * s, rounds * `config.round_cycles`) cycles, rounds being 2 with `offset` and else 1. The
+    first step of a pass enters the lanes `fill` cycles after its last activation beat, and passes
+    follow without a gap: one with `keep` at once, replaying the activations of the pass before,
+    another where its activations have arrived. Each stream may stall at any time.
     """
 
     suffix = ""
