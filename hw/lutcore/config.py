@@ -60,7 +60,8 @@ class TensorCoreConfig:
     table_bits       width of a table entry, two's complement (4 to 16)
     block            most activations along K that share one scale; a multiple of k
     weight_bits      most bit planes in a pass (1 to 8)
-    zero_bits        width of the doubled zero point z' = 2z + 1 - 2^bits (2 to 16)
+    zero_bits        width of the doubled zero point z' = 2z + 1 - 2^bits (2 to 16; 0: weights are
+                     symmetric, z' = 0)
     activations      names of the activation formats built in (formats.ACTIVATIONS)
     scales           names of the weight scale formats built in (formats.SCALES)
     outputs          names of the result formats built in (formats.OUTPUTS), one a float format
@@ -110,12 +111,13 @@ class TensorCoreConfig:
             ("table_bits", 4, 16),
             ("block", 2, 4096),
             ("weight_bits", 1, 8),
-            ("zero_bits", 2, 16),
             ("rescale_columns", 1, 4096),
             ("pipeline", 0, 2),
         ):
             if not low <= getattr(self, field) <= high:
                 raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
+        if self.zero_bits and not 2 <= self.zero_bits <= 16:
+            raise ConfigError(f"zero_bits must be 0 or 2..16, not {self.zero_bits}")
         if self.lanes > MAX_LANES:
             raise ConfigError(f"m * n must be at most {MAX_LANES} lanes, not {self.lanes}")
         if self.table_digits == 3:
@@ -298,8 +300,15 @@ class TensorCoreConfig:
     @property
     def difference_bits(self) -> int:
         """Width of the sum over all planes minus z' times the sum of activations."""
-        zero_limit = 1 << (self.zero_bits - 1)
-        return _signed_bits((self._planes + zero_limit) * self._sum_limit)
+        # A round of offsets has no planes, and z' = -2 even where there is none else.
+        zero_limit = 1 << (self.zero_bits - 1) if self.zero_bits else 0
+        return _signed_bits(max(2, self._planes + zero_limit) * self._sum_limit)
+
+    @property
+    def zero_range(self) -> range:
+        """The doubled zero points z' that a weight stream can hold."""
+        limit = 1 << self.zero_bits >> 1
+        return range(-limit, max(limit, 1))
 
     @property
     def column_groups(self) -> int:
@@ -426,7 +435,7 @@ PRESETS: dict[str, TensorCoreConfig] = {
             table_bits=8,
             block=128,
             weight_bits=1,
-            zero_bits=5,
+            zero_bits=0,
             activations=("fp16",),
             scales=("fp16",),
             outputs=("fp32",),
@@ -441,7 +450,7 @@ PRESETS: dict[str, TensorCoreConfig] = {
             table_bits=9,
             block=128,
             weight_bits=2,
-            zero_bits=5,
+            zero_bits=0,
             activations=("int8",),
             scales=("fp16",),
             rescale_columns=4,
@@ -454,7 +463,8 @@ paper    the best tile of the original at M N K = 512: M2 N64 K4, every format o
 tiny     for tests and small FPGAs; every format of all kinds, a lookup group of no power of two
 wide     four lookup groups in a step, INT8 and FP16 only
 ternary  ternary weights in one pass, other weights as before
-dense    most products for its area: FP16 activations, pairs in 8-bit tables, planes as terms
+dense    most products for its area: FP16 activations, pairs in 8-bit tables, planes as terms,
+         symmetric weights
 dense8   the same for INT8 activations, exact, and weights of two planes
 """
 

@@ -170,13 +170,13 @@ def check_weights(weights: Weights, config: TensorCoreConfig) -> tuple[Term, ...
                 "weights have the digit 0, but table_digits of the configuration is 2; "
                 "table_digits = 3 would do"
             )
-        limit = 1 << (config.zero_bits - 1)
-        outside = (term.zeros < -limit) | (term.zeros >= limit)
+        fits = config.zero_range
+        outside = (term.zeros < fits.start) | (term.zeros >= fits.stop)
         if outside.any():
             where = tuple(int(i) for i in np.argwhere(outside)[0])
             raise InputError(
                 f"zeros{list(where)} makes z' = 2z + 1 - 2^bits = {term.zeros[where]}, which does "
-                f"not fit zero_bits = {config.zero_bits} (-{limit}..{limit - 1})"
+                f"not fit zero_bits = {config.zero_bits} ({fits.start}..{fits.stop - 1})"
             )
     scale_format(terms, config)
     return terms

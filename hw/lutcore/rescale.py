@@ -16,6 +16,7 @@ from .config import TensorCoreConfig
 from .decode import ScaleDecode
 from .fma import Fma, leading_zeros, scale_layout
 from .formats import FP32
+from .layout import OFFSET_ZERO
 from .streams import index_bits
 from .unit import Unit
 
@@ -123,13 +124,12 @@ class Rescale(Unit):
         ]
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
-            factor: Value = scales.payload[column].zero
+            factor: Value = (
+                scales.payload[column].zero if c.zero_bits else Mux(second, Const(OFFSET_ZERO), 0)
+            )
             if c.subsets:
                 # The psum counts from digits of -1 throughout, where every plane is -sum.
-                zero_bits = max(c.zero_bits, c.weight_bits + 1) + 1
-                zero = Signal(signed(zero_bits), name=f"zero_{column}")
-                m.d.comb += zero.eq(factor + Mux(second, 0, waiting.scaling.plane_sum))
-                factor = zero
+                factor += Mux(second, 0, waiting.scaling.plane_sum)
             for row in range(c.m):
                 difference = Signal(signed(c.difference_bits), name=f"difference_{column}_{row}")
                 psum = waiting.columns[column][row]

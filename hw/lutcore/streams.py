@@ -25,7 +25,7 @@ class StreamLayouts:
     tables       m rows of G tables: entries, and the low bit of their sums with `parity`
     weights      n columns of lookup codes, one beat per plane and step
     psums        m * n accumulators, m activation sums, with `parity` m sums of low bits
-    scales       rescale_columns columns of scale and doubled zero point
+    scales       rescale_columns columns of scale and doubled zero point, if there is one
     accumulators rescale_columns columns of m FP32 or INT32 accumulators
     outputs      rescale_columns columns of m results
     """
@@ -101,7 +101,7 @@ class StreamLayouts:
             data.StructLayout(
                 {
                     "scale": max(fmt.bits for fmt in c.scale_formats),
-                    "zero": signed(c.zero_bits),
+                    **({"zero": signed(c.zero_bits)} if c.zero_bits else {}),
                 }
             ),
             c.rescale_columns,

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from lutcore.errors import InputError
-from lutcore.formats import ACTIVATIONS
+from lutcore.formats import ACTIVATIONS, named
 from lutcore.outputs import write_files
 from lutverif.numerics import Change, Point, RmsError
 
@@ -42,6 +42,14 @@ def numerics(
         float, typer.Option(help="Standard error at which draws of a perplexity end.")
     ] = 0.0008,
     most: Annotated[int, typer.Option(help="Most draws of a perplexity.")] = 96,
+    activation_type: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these activations; may be repeated.", show_default="all"),
+    ] = None,
+    table_bits: Annotated[
+        list[int] | None,
+        typer.Option(help="Only tables of this width; may be repeated.", show_default="all"),
+    ] = None,
 ) -> None:
     """Error of layers, and change of perplexity, over table width, block and number format."""
     # Imported here: models and plots are needed by this subcommand alone.
@@ -56,10 +64,27 @@ def numerics(
         raise InputError(f"precision must be above 0 and below 1, not {precision}")
     if most < 4:
         raise InputError(f"most must be 4 or more, not {most}")
+    for name in activation_type or []:
+        named("--activation-type", name, ACTIVATIONS)
+    selected = [
+        [
+            point
+            for point in points
+            if (not activation_type or point.activation_type in activation_type)
+            and (not table_bits or point.table_bits in table_bits)
+        ]
+        for points in (ERRORS, PERPLEXITIES)
+    ]
+    if not all(selected):
+        widths = sorted({point.table_bits for point in ERRORS})
+        raise InputError(
+            f"--table-bits must be among {', '.join(map(str, widths))}, not "
+            f"{', '.join(map(str, table_bits or []))}"
+        )
     texts = read_texts(text, story) if text else []
     console = Console(width=max(120, Console().width))
     quiet = not console.is_terminal
-    errors = [layer_error(p) for p in track(ERRORS, "errors", console=console, disable=quiet)]
+    errors = [layer_error(p) for p in track(selected[0], "errors", console=console, disable=quiet)]
     files: dict[str, bytes] = {
         "error.csv": _csv(
             ["bits", "activations", "table_bits", "block", "error"],
@@ -69,8 +94,8 @@ def numerics(
     }
     tables = [("Relative RMS error of layer outputs", _grid(errors, _error))]
     if model:
-        found = changes(PERPLEXITIES, model, texts, precision, most)
-        total = len(PERPLEXITIES)
+        found = changes(selected[1], model, texts, precision, most)
+        total = len(selected[1])
         costs = list(track(found, "perplexities", total, console=console, disable=quiet))
         files |= {
             "perplexity.csv": _csv(

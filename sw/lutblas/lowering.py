@@ -261,15 +261,20 @@ def _affine(
     spare = (1 << planes) - 1 - max(values.values())
     shift = 0 if fixed else min(spare, max(0, round(-plain / 2)))
     zero, base = plain + 2 * shift, Fraction(0)
-    limit = 1 << (config.zero_bits - 1)
-    if zero.denominator != 1 or not -limit <= zero < limit:
-        shift, zero, base = 0, Fraction(-1 if planes == 1 else 1 - min(limit, 1 << planes)), low
+    if not _holds(config, zero):
+        lowest = -1 if planes == 1 else 1 - (1 << planes)
+        shift, zero, base = 0, Fraction(max(lowest, config.zero_range.start)), low
         # (unit/2)(q' - z') with z' = 1 - 2^planes is unit * q; what z' cannot hold is in the base.
         base += unit / 2 * (zero - (1 - (1 << planes)))
     digits = np.full((planes, size), -1, np.int8)
     for code, value in values.items():
         digits[:, code] = [2 * (value + shift >> i & 1) - 1 for i in reversed(range(planes))]
     return _divided(digits, unit, int(zero), config), base
+
+
+def _holds(config: TensorCoreConfig, zero: Fraction | int) -> bool:
+    """Whether `zero` is a z' of the core."""
+    return zero.denominator == 1 and int(zero) in config.zero_range
 
 
 def _divided(
@@ -352,7 +357,6 @@ def _merged(
 
     Of rounded values (`by_value`) only mirrored steps are sure to be equal.
     """
-    limit = 1 << (config.zero_bits - 1)
     pending: dict[object, list[Part]] = defaultdict(list)
     for part in parts:
         key: object = part.unit
@@ -370,7 +374,7 @@ def _merged(
                     chain.append(pending[following].pop())
                     following *= 2  # type: ignore[operator]
                 zero = sum(part.zero << i for i, part in enumerate(chain))
-                if len(chain) > 1 and -limit <= zero < limit:
+                if len(chain) > 1 and _holds(config, zero):
                     digits = np.concatenate([part.digits for part in reversed(chain)])
                     result.append(replace(chain[0], digits=digits, zero=zero))
                 else:
@@ -383,7 +387,7 @@ def _merged(
         for start in range(0, len(same), config.weight_bits):
             run = same[start : start + config.weight_bits]
             zero = sum(part.zero for part in run)
-            if len(run) > 1 and -limit <= zero < limit:
+            if len(run) > 1 and _holds(config, zero):
                 digits = np.concatenate([part.digits for part in run])
                 result.append(replace(run[0], digits=digits, equal=True, zero=zero))
             else:
@@ -414,11 +418,11 @@ def _walsh(
             unit = 2 * quantum * abs(int(spectrum[subset])) / size
             parts.append(Part(digits, False, unit, 0))
     # z' takes the constant where all planes together, or one, can.
-    if base and base == sum(part.unit for part in parts) / 2:
+    if base and _holds(config, -1) and base == sum(part.unit for part in parts) / 2:
         parts, base = [replace(part, zero=-1) for part in parts], Fraction(0)
     for index, part in enumerate(parts):
         zero = -2 * base / part.unit
-        if base and zero.denominator == 1 and abs(zero) < 1 << (config.zero_bits - 1):
+        if base and _holds(config, zero):
             parts[index], base = replace(part, zero=int(zero)), Fraction(0)
     return "walsh", _merged(parts, config, by_value=False, exact=exact), base
 

@@ -59,6 +59,11 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             weight_bits=2, activations=("int8", "fp16"), scales=("fp32", "fp16"),
             outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2,
         ),
+        TensorCoreConfig(
+            name="symmetric", m=1, n=4, lookup_group=2, groups_per_step=2, block=16, table_bits=8,
+            weight_bits=1, zero_bits=0, activations=("fp16", "int4"), scales=("fp16", "bf16"),
+            outputs=("fp32", "int32"), rescale_columns=1,
+        ),
     )
 }  # fmt: skip
 """The presets, and the edges of the parameters in small cores.
@@ -70,6 +75,7 @@ precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
 pairs     tables of subset sums, several a step: `dense` and `dense8` in small
 trits     tables of ternary digits, scales of E4M3
 piped     all registers of `pipeline`; an accumulator is needed again at once
+symmetric weights without zero points, of one plane
 """
 
 STREAMS = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")

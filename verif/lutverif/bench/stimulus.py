@@ -134,13 +134,13 @@ def zeros(
     rng: np.random.Generator, shape: tuple[int, ...], config: TensorCoreConfig
 ) -> NDArray[np.int64]:
     """Doubled zero points z' of `config.zero_bits`: none, small, any, or the extremes."""
-    limit = 1 << (config.zero_bits - 1)
+    fits = config.zero_range
     kind = rng.integers(4)
-    if kind == 0:
+    if kind == 0 or len(fits) == 1:
         return np.zeros(shape, np.int64)
     if kind == 1:
-        return rng.choice([-limit, limit - 1], shape)
-    bound = limit if kind == 2 else min(limit, 8)
+        return rng.choice([fits.start, fits.stop - 1], shape)
+    bound = fits.stop if kind == 2 else min(fits.stop, 8)
     return rng.integers(-bound, bound, shape)
 
 

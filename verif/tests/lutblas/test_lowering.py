@@ -48,7 +48,7 @@ def check(route: Route, codes: Sequence[int] | None = None) -> None:
     for part in route.parts:
         assert part.digits.shape[1] == 1 << dtype.bits
         assert 1 <= len(part.digits) <= config.weight_bits
-        assert -(1 << (config.zero_bits - 1)) <= part.zero < 1 << (config.zero_bits - 1)
+        assert part.zero in config.zero_range
         assert set(part.digits.ravel().tolist()) <= digits
 
 

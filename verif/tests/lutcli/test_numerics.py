@@ -16,8 +16,11 @@ def test_errors_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     points = [Point(4, name, t, 64) for name in ("int4", "int8") for t in (4, 8, 9)]
-    monkeypatch.setattr(numerics, "ERRORS", [*points, Point(4, "int8", 8, 4)])
-    assert main(["numerics", "--out", str(tmp_path)]) == 0
+    others = [Point(4, "int8", 8, 4), Point(4, "fp16", 8, 64)]
+    monkeypatch.setattr(numerics, "ERRORS", [*points, *others])
+    only = ["--activation-type", "int4", "--activation-type", "int8"]
+    monkeypatch.setattr(numerics, "PERPLEXITIES", points)
+    assert main(["numerics", "--out", str(tmp_path), *only]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         "error.csv", "error.svg", "error.png", "numerics.md",
     }  # fmt: skip
@@ -53,6 +56,15 @@ def test_perplexities(
         (["--model", "somewhere"], "--model and --text belong together"),
         (["--precision", "0"], "precision must be above 0 and below 1, not 0.0"),
         (["--most", "3"], "most must be 4 or more, not 3"),
+        (
+            ["--activation-type", "int3"],
+            "--activation-type: 'int3' is not a format; known are int4, int8, int16, fp16, bf16, "
+            "e4m3, e5m2",
+        ),
+        (
+            ["--table-bits", "11"],
+            "--table-bits must be among 4, 5, 6, 7, 8, 9, 10, 12, 16, not 11",
+        ),
     ],
 )
 def test_bad_input(

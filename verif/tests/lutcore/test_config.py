@@ -37,7 +37,6 @@ def exactly(text):
         ("table_bits", 4, 16),
         ("block", 2, 4096),
         ("weight_bits", 1, 8),
-        ("zero_bits", 2, 16),
         ("rescale_columns", 1, 4096),
         ("pipeline", 0, 2),
     ],
@@ -58,6 +57,8 @@ def test_ranges(field, low, high):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
+        ({"zero_bits": 1}, "zero_bits must be 0 or 2..16, not 1"),
+        ({"zero_bits": 17}, "zero_bits must be 0 or 2..16, not 17"),
         ({"name": "a b"}, "name must be an identifier of letters, digits and '_', not 'a b'"),
         ({"name": "é"}, "name must be an identifier of letters, digits and '_', not 'é'"),
         ({"name": ""}, "name must be an identifier of letters, digits and '_', not ''"),

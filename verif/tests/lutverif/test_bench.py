@@ -161,8 +161,7 @@ def test_weights_fit_their_configuration(rng: np.random.Generator, name: str) ->
 def test_passes_are_of_every_kind(rng: np.random.Generator) -> None:
     config = PRESETS["tiny"]
     zeros = np.concatenate([stimulus.zeros(rng, (8,), config) for _ in range(40)])
-    limit = 1 << (config.zero_bits - 1)
-    assert zeros.min() == -limit and zeros.max() == limit - 1
+    assert zeros.min() == config.zero_range.start and zeros.max() == config.zero_range.stop - 1
     kinds = [kind for _ in range(60) for kind in stimulus.kinds(rng, config, 3)]
     assert {kind.output for kind in kinds} == set(config.outputs)
     passes = stimulus.random_passes(rng, config, kinds)
