@@ -25,6 +25,8 @@ from .fpga_families import FAMILIES
 
 __all__ = ["data", "main", "table"]
 
+RESOURCES = ("luts", "flip_flops", "dsps", "memories")
+
 
 def data(
     config: TensorCoreConfig, unit: str | None, found: Fpga, commands: list[str]
@@ -47,7 +49,7 @@ def data(
 
 
 def table(config: TensorCoreConfig, unit: str | None, found: Fpga) -> Table:
-    """The figures for a screen."""
+    """The counts for a screen; a unit's hold those of the units that it places."""
     c = config
     subject = f"{unit} of {c.name}" if unit else c.name
     shown = Table(
@@ -57,13 +59,14 @@ def table(config: TensorCoreConfig, unit: str | None, found: Fpga) -> Table:
         padding=(0, 1),
         pad_edge=False,
     )
-    for name in ("LUTs", "flip-flops", "DSPs", "memories", "Fmax, MHz", "device"):
+    shown.add_column("unit", no_wrap=True)
+    for name in ("count", "LUTs", "flip-flops", "DSPs", "memories"):
         shown.add_column(name, justify="right")
-    shown.add_row(
-        *(f"{value:,}" for value in (found.luts, found.flip_flops, found.dsps, found.memories)),
-        "" if found.fmax_mhz is None else f"{found.fmax_mhz:.1f}",
-        found.device,
-    )
+    for name, row in found.units.items():
+        shown.add_row(name, *(f"{row[key]:,}" for key in ("count", *RESOURCES)))
+    shown.add_section()
+    whole = (f"{getattr(found, key):,}" for key in RESOURCES)
+    shown.add_row("whole", "", *whole, style="bold")
     return shown
 
 
@@ -112,10 +115,12 @@ def main(
         console.print(note, style="dim", highlight=False)
     console.print(table(config, unit, found))
     console.print(f"{', '.join(contents)} in {out_dir}", highlight=False)
-    if FAMILIES[family].tool and place and found.fmax_mhz is None:
+    if found.fmax_mhz is not None:
+        console.print(f"{found.fmax_mhz} MHz after routing in {found.device}", highlight=False)
+    elif place and FAMILIES[family].tool:
         raise InputError(
             f"fpga: {unit or config.name} with {found.luts:,} LUTs cannot be placed in {family}: "
             f"{found.note}; a unit alone, a smaller core, another family or --no-place would do"
         )
-    if found.note:
+    else:
         console.print(found.note, highlight=False)
