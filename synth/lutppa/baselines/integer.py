@@ -53,13 +53,18 @@ def _config(design: str, coding: str, terms: int = 16, **more: int) -> BaselineC
     return BaselineConfig(design=design, coding=coding, m=M, n=N, terms=terms, block=block, **more)
 
 
+def mac(terms: int) -> BaselineConfig:
+    """The INT8 MAC of so many terms."""
+    return _config("mac", "integer", terms)
+
+
 ONE_CYCLE: dict[str, int] = dict.fromkeys(PRECISIONS, 1)
 
 DESIGNS = [
-    Design("MAC INT8, 4 terms", _config("mac", "integer", 4), ONE_CYCLE),
-    Design("MAC INT8, 8 terms", _config("mac", "integer", 8), ONE_CYCLE),
-    Design("MAC INT8, 16 terms", _config("mac", "integer"), ONE_CYCLE),
-    Design("MAC INT8, 32 terms", _config("mac", "integer", 32), ONE_CYCLE),
+    Design("MAC INT8, 4 terms", mac(4), ONE_CYCLE),
+    Design("MAC INT8, 8 terms", mac(8), ONE_CYCLE),
+    Design("MAC INT8, 16 terms", mac(16), ONE_CYCLE),
+    Design("MAC INT8, 32 terms", mac(32), ONE_CYCLE),
     Design("MAC INT8 x INT4", _config("mac", "integer", weight_bits=4), ONE_CYCLE),
     Design("ADD 0/1, 16 terms", _config("add", "unsigned")),
     Design("ADD -1/+1, 16 terms", _config("add", "odd")),
