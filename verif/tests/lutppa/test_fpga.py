@@ -54,6 +54,13 @@ def test_hand_counts(toy, family):
     assert found.fmax_mhz is None
 
 
+def test_a_module_that_nothing_reads(toy):
+    verilog = VERILOG.replace("b[0] & b[1]", "^a")
+    found = fpga.implement(toy, verilog, "ice40", place=False)
+    assert found.units["leaf"]["luts"] == found.units["leaf"]["count"] == 0
+    assert (found.luts, found.flip_flops) == (3, 0)
+
+
 @pytest.mark.parametrize("family", ["ecp5", "ice40"])
 def test_placement(toy, tmp_path, family):
     said = []
