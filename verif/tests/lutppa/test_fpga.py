@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from lutcore.config import preset
 from lutcore.errors import InputError
 from lutcore.unit import BaseUnit
-from lutppa import fpga, fpga_report
+from lutppa import designs, fpga, fpga_report, sweep
 from lutppa.baselines import integer
 from lutppa.baselines.multiplier import Multiplier
 
@@ -136,3 +136,11 @@ def test_unknown_names(tmp_path, family, unit, message):
         fpga_report.main(preset("tiny"), tmp_path, family, unit)
     assert str(error.value).startswith(message)
     assert not list(tmp_path.iterdir())
+
+
+def test_packaged_sweep_can_be_built():
+    for point in sweep.load("fpga").points:
+        values = {k: v for k, v in point.items() if k not in ("kind", "design", "family", "unit")}
+        built = designs.build("lut", values)
+        assert fpga.part(built.unit, str(point.get("unit", ""))).suffix == point.get("unit", "")
+        assert point["family"] in fpga.FAMILIES
