@@ -175,8 +175,9 @@ def narrow_dot(
 ) -> NDArray[np.uint32]:
     """The same for small integers as weights: a multiplier-free core.
 
-    The exponent of a product is that of its activation, and here zeros count as well, with the
-    exponent of subnormals: it spares the core to look for them. Infinity times zero is NaN.
+    The exponent of a product is that of its activation, and an activation that is not zero counts
+    whatever its weight: so the largest exponent is one for a row of activations. Infinity times
+    zero is NaN.
     """
     a, weights = np.broadcast_arrays(a, weights)
     code = accumulator.astype(np.int64)
@@ -186,7 +187,7 @@ def narrow_dot(
         weight = weight_steps[..., step, :].astype(np.int64)
         products = _Parts(
             x.negative ^ (weight < 0),
-            x.exponent,
+            np.where(x.significand == 0, LOWEST, x.exponent),
             x.significand * np.abs(weight),
             x.infinite,
             x.nan | x.infinite & (weight == 0),
