@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from lutcore.formats import FP32, FloatFormat
 
-__all__ = ["GPUS", "LOWEST", "NAN", "Numerics", "fused_dot", "narrow_dot"]
+__all__ = ["GPUS", "LOWEST", "NAN", "Numerics", "fused_dot", "matmul", "narrow_codes", "narrow_dot"]
 
 LOWEST = -133
 """No alignment goes below this exponent."""
@@ -194,3 +194,28 @@ def narrow_dot(
         )
         code = _step(products, fmt.fraction_bits, code, numerics)
     return code.astype(np.uint32)
+
+
+def matmul(
+    activations: NDArray[Any],
+    weights: NDArray[Any],
+    fmt: FloatFormat,
+    numerics: Numerics,
+    narrow: bool = False,
+) -> NDArray[np.uint32]:
+    """FP32 codes [M, N]: what an array of dot products gives for codes [M, K] and weights [N, K].
+
+    Weights are codes of `fmt`, or small integers if they are `narrow`. Sums start from zero.
+    """
+    dot = narrow_dot if narrow else fused_dot
+    start = np.zeros((len(activations), len(weights)), np.uint32)
+    return dot(activations[:, None, :], weights[None, :, :], start, fmt, numerics)
+
+
+def narrow_codes(weights: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """The codes of integer weights of a kind of `mac_config.NARROW`: q of 2q - (2^n - 1) for w1,
+    w2 and w4, two's complement of as few bits as hold all values for others."""
+    wide = np.asarray(weights, np.int64)
+    if name.startswith("w"):
+        return (wide + (1 << int(name[1:])) - 1) >> 1
+    return wide & (15 if name == "int4" else 3)

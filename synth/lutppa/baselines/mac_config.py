@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 
 from amaranth.hdl import Shape, signed, unsigned
@@ -65,6 +67,15 @@ class MacConfig:
             value = getattr(self, name)
             if not (type(value) is int and smallest <= value <= largest):
                 raise ConfigError(f"{name} must be {smallest}..{largest}, not {value!r}")
+
+    @classmethod
+    def from_json(cls, text: str) -> MacConfig:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """The configuration as text."""
+        return json.dumps(dataclasses.asdict(self))
 
     @property
     def fmt(self) -> FloatFormat:
