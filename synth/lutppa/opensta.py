@@ -28,12 +28,14 @@ from lutverif.workload import load
 
 from .activity import Activity, simulate
 from .area import Synthesis, synthesise
-from .cells import Arc, cell_texts, read_power
+from .cells import Arc, read_power
 from .energy import Conditions, account
 from .flat_netlist import HIGH, LOW, Netlist, read_netlist
+from .groups import cell_texts
 from .liberty import Library
-from .stimulus import lookup_stimulus, workload
+from .stimulus import workload
 from .tile import LookupTile
+from .tile_stimulus import lookup_stimulus
 
 __all__ = ["LIMIT", "Compared", "compare", "cross_check", "flat_verilog", "merged"]
 
@@ -62,7 +64,7 @@ def cross_check(library: Library, period_ps: float = 1000.0) -> list[Compared]:
     used = [kind.cell.name for kind in _read(synthesis, library).kinds]
     netlist = _read(synthesis, merged(library, used))
     stimulus = lookup_stimulus(workload(load()[1], "w2", "int8", config.block), config, 512)
-    activity = simulate(netlist, stimulus.ports, warm_up=stimulus.warm_up + 1)
+    activity = simulate(netlist, stimulus.ports, stimulus.streams, warm_up=stimulus.warm_up)
     stimulus.check(activity.outputs)
     return compare(netlist, activity, merged(library, used, clock_factor=0.5), period_ps)
 
@@ -97,7 +99,7 @@ def compare(
     where OpenSTA is not installed or does not accept its input.
     """
     ours = account(netlist, activity, Conditions(period_ps=period_ps, wire_pitches=0.0))
-    energy, border = ours.total, ours.modules[""]
+    energy, border = ours.total, ours.border
     switching = energy.data + energy.clock_nets - border.data - border.clock_nets
     mine = [energy.internal + energy.clock_pins, switching, energy.leakage]
     theirs = _report(netlist, activity, library, period_ps, ours.slew)
