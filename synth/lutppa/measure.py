@@ -28,6 +28,9 @@ from .liberty import Library
 
 __all__ = ["KINDS", "Job", "Kind", "Record", "find", "keep", "measure"]
 
+DESIGN = "lut"
+"""The design of a point that names none."""
+
 Point = dict[str, Any]
 Figures = dict[str, Any]
 
@@ -83,22 +86,27 @@ class Record:
 
 
 def _area(job: Job) -> Figures:
-    synthesis = mapped.mapped(job.built.unit, job.modules, job.library)
-    prefix = job.built.unit.top
-    rows = report.rows(synthesis, prefix)
-    units = {"/".join(row.path): row.amount.area for row in rows}
+    built = job.built
+    synthesis = mapped.mapped(built.unit, job.modules, job.library)
+    rows = report.rows(synthesis, built.unit.top)
 
     def total(suffixes: tuple[str, ...]) -> float:
         return sum(row.amount.area for row in rows if row.path[-1] in suffixes)
 
     whole = synthesis.totals[synthesis.top]
+    units = {"/".join(row.path): row.amount.area for row in rows}
+    parts = {name: total(suffixes) for name, suffixes in built.parts.items()}
+    for name, unit, count in built.beside:
+        amount = count * mapped.mapped(unit, job.modules, job.library).totals[unit.module_name]
+        whole += amount
+        parts[name] = units[name] = amount.area
     return {
         "unit": job.library.unit,
         "nand2": job.library.nand2.area,
         "gates": gates(job.library),
         "all_in": whole.area,
-        "arithmetic": total(job.built.arithmetic),
-        "parts": {name: total((suffix,)) for name, suffix in job.built.parts.items()},
+        "arithmetic": total(built.arithmetic),
+        "parts": parts,
         "units": units,
         "cells": whole.cells,
         "flip_flops": whole.flip_flops,
@@ -133,15 +141,15 @@ def _split(point: Mapping[str, Any]) -> tuple[Kind, dict[str, Any], str, dict[st
         raise InputError(f"point: kind {name!r} is unknown; known are {', '.join(KINDS)}")
     kind = KINDS[name]
     options = {key: values.pop(key, default) for key, default in kind.options.items()}
-    return kind, options, str(values.pop("design", "lut")), values
+    return kind, options, str(values.pop("design", DESIGN)), values
 
 
 @functools.cache
 def _generators() -> str:
     """Hash of all that the Verilog of a point depends on, apart from the point."""
     here = Path(__file__).parent
-    files = [Path(lutcore.__file__).parent, here / "designs.py", here / "mapped.py"]
-    files += [path for path in (here / "baselines", here / "baselines.py") if path.exists()]
+    files = [Path(lutcore.__file__).parent, here / "designs", here / "mapped.py"]
+    files.append(here / "baselines")
     return mapped.digest(mapped.sources(*map(str, files)), metadata.version("amaranth"))
 
 
@@ -187,13 +195,16 @@ def _measure(point: Point, library: Library) -> Record:
     fields = json.dumps([design, values], sort_keys=True)
 
     def generate(work: Path) -> None:
-        (work / "modules.json").write_text(json.dumps(mapped.texts(built.unit)))
+        units = (built.unit, *(unit for _, unit, _ in built.beside))
+        found = {name: text for unit in units for name, text in mapped.texts(unit).items()}
+        (work / "modules.json").write_text(json.dumps(found))
 
     with native.cached(f"modules-{mapped.digest(_generators(), fields)}", generate) as entry:
         modules = json.loads((entry / "modules.json").read_text())
     job = Job(built, modules, options, library)
     # What a design says of itself decides what is counted as what.
-    says = repr((built.arithmetic, built.parts, built.broadcasts, built.facts()))
+    beside = [(name, unit.module_name, count) for name, unit, count in built.beside]
+    says = repr((built.arithmetic, built.parts, beside, built.broadcasts, built.facts()))
     content = json.dumps([point.get("kind"), modules, dict(options)], sort_keys=True)
     cells = library.sha256 if kind.cells else ""
     source = mapped.sources(__file__, str(report.__file__))

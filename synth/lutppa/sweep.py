@@ -3,7 +3,8 @@
     python -m lutppa.sweep default [--liberty FILE ...] [--scheduler tcp://...] [--out DIR]
 
 A sweep file has tables `[[product]]`, whose lists span points, and `[[point]]`, which are one point
-each; `[defaults]` holds what all of them share. A sweep that ends early, in whatever way, goes on
+each; `[defaults]` holds what all of them share, `[defaults.DESIGN]` what those of a design do. A
+sweep that ends early, in whatever way, goes on
 where it was when it is started again: every figure is kept under a hash of what it depends on.
 """
 
@@ -35,9 +36,9 @@ from rich.table import Table
 from lutcore.errors import InputError, LutCoreError
 from lutcore.outputs import write_files
 
-from . import liberty
+from . import designs, liberty, measure
 from .liberty import Library
-from .measure import Point, Record, find, keep, measure
+from .measure import Point, Record, find, keep
 
 __all__ = ["Sweep", "load", "packaged", "run"]
 
@@ -91,13 +92,22 @@ def parse(text: str, name: str, file: str) -> Sweep:
         raise InputError(
             f"{file}: unknown key {next(iter(values))!r}; known are defaults, product, point"
         )
+    by_design = {key: value for key, value in defaults.items() if isinstance(value, dict)}
+    for design in by_design:
+        if design not in designs.DESIGNS:
+            raise InputError(
+                f"{file}: defaults of design {design!r}, which is unknown; known are "
+                f"{', '.join(designs.DESIGNS)}"
+            )
+        del defaults[design]
     found: dict[str, Point] = {}
+    spanned: list[Point] = []
     for table in products:
         axes = [value if isinstance(value, list) else [value] for value in table.values()]
-        for chosen in itertools.product(*axes):
-            _add(found, {**defaults, **dict(zip(table, chosen, strict=True))}, file)
-    for table in points:
-        _add(found, {**defaults, **table}, file)
+        spanned += (dict(zip(table, chosen, strict=True)) for chosen in itertools.product(*axes))
+    for table in [*spanned, *points]:
+        design = table.get("design", defaults.get("design", measure.DESIGN))
+        _add(found, {**defaults, **by_design.get(str(design), {}), **table}, file)
     if not found:
         raise InputError(f"{file}: has no points; a table [[point]] or [[product]] would do")
     return Sweep(name, list(found.values()))
@@ -183,7 +193,7 @@ def _library(path: Path | None) -> Library:
 
 
 def _measure(point: Point, library: Path | None) -> Record:
-    return measure(point, _library(library))
+    return measure.measure(point, _library(library))
 
 
 @contextmanager
@@ -197,7 +207,7 @@ def _dask(scheduler: str, cells: Library) -> Iterator[Submit]:
     with client:
         shared = client.scatter(cells, broadcast=True)
         executor: Executor = client.get_executor(pure=False)
-        yield lambda point: executor.submit(measure, point, shared)
+        yield lambda point: executor.submit(measure.measure, point, shared)
 
 
 def _summary(record: Record) -> str:

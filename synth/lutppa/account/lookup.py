@@ -1,16 +1,15 @@
-"""Sections on the lookup itself: the best group, tiles of 512 products, broadcast."""
+"""Sections on the lookup itself: the best group, and broadcast."""
 
 from __future__ import annotations
 
-from plotly.graph_objects import Bar, Scatter
+from plotly.graph_objects import Scatter
 
 from ..fanout import buffers
 from .model import Area, Missing, Plot, Results, Section, Table
 from .style import MARKS, figure
 
-__all__ = ["broadcast", "group", "tiles"]
+__all__ = ["broadcast", "group"]
 
-TILE = 512
 LIMITS = (8, 16, 32)
 COLUMNS = (4, 8, 16, 32, 64, 128, 256)
 
@@ -21,7 +20,8 @@ MANY = (8, 16)
 
 def _plain(area: Area) -> bool:
     """Whether this is the product with weights of four bits and INT8 activations."""
-    return area.role == "lut" and (area.parameters["weight_bits"], area.activations) == (4, "int8")
+    formats = (area.parameters["weight_bits"], area.design["activations"])
+    return area.role == "lut" and formats == (4, ["int8"])
 
 
 def group(results: Results) -> Section:
@@ -42,7 +42,7 @@ def group(results: Results) -> Section:
         k = area.design["k"]
         parts = _counted(area)
         total = sum(parts.values())
-        measured = area.per_product(1)
+        measured = area.arithmetic / area.products
         rows.append(
             [
                 t,
@@ -53,7 +53,6 @@ def group(results: Results) -> Section:
                 total / k,
                 measured,
                 measured * k / total,
-                area.per_product(1, all_in=True),
             ]
         )
         if k > MANY[0]:
@@ -80,7 +79,7 @@ def group(results: Results) -> Section:
         "principles, for a bit of entry and a weight: selection (2^(g-1) - 1)/g multiplexers, "
         "negation 1/g exclusive-ors, addition 1/g full adders; pairs have three entries or none "
         "instead, and no negation; and, over the k weights of a "
-        "step, the accumulator with its register, clear and shift. Counts are of the smallest "
+        "step, the accumulator with its adder, register, clear and shift. Counts are of the smallest "
         "cells of the library; measured is the mapped lane.",
         "Best measured: "
         + "; ".join(f"{t}-bit entries g = {g} at {v:.3f} {unit}" for t, (v, g) in best.items())
@@ -98,7 +97,6 @@ def group(results: Results) -> Section:
         "counted",
         "measured",
         "measured / counted",
-        "all in",
     ]
     return Section(
         "The best lookup group",
@@ -127,58 +125,8 @@ def _counted(area: Area) -> dict[str, float]:
         "negation": groups * t * (cell["xor"] if g > 2 else 0),
         "addition": tree * cell["full_adder"],
         "accumulator": area.parameters["psum_bits"]
-        * (cell["full_adder"] + cell["flip_flop"] + 2 * cell["mux"] + cell["and"]),
+        * (cell["full_adder"] + cell["flip_flop"] + cell["mux"]),
     }
-
-
-def tiles(results: Results) -> Section:
-    """Cores of 512 one-bit products a cycle, by the shape of the tile."""
-    found = [
-        area
-        for area in results.areas
-        if area.products == TILE
-        and _plain(area)
-        and (area.parameters["lookup_group"], area.parameters["table_bits"]) == (4, 8)
-    ]
-    if len(found) < 2:
-        raise Missing(f"fewer than two tiles with m n k = {TILE} were measured")
-    found.sort(key=lambda area: (area.design["k"], area.design["m"]))
-    unit = results.unit
-    plot = figure("m x n x k", f"{unit} a one-bit product")
-    rows = []
-    names = [area.tile for area in found]
-    for label in ("lanes", "tables", "precompute", "rescale"):
-        values = [
-            (area.arithmetic if label == "lanes" else area.record.figures["parts"][label]) / TILE
-            for area in found
-        ]
-        plot.add_trace(Bar(x=names, y=values, name=label))
-    plot.update_layout(barmode="stack", xaxis_tickangle=-45)
-    for area in found:
-        parts = area.record.figures["parts"]
-        tables = parts["tables"]
-        shown = (area.arithmetic, tables, parts["precompute"], parts["rescale"], area.all_in)
-        with_tables = (area.arithmetic + tables) / TILE
-        rows.append([area.tile, *(value / TILE for value in shown), with_tables])
-    columns = [
-        "m x n x k",
-        "lanes",
-        "tables",
-        "precompute",
-        "rescale",
-        "all in",
-        "lanes and tables",
-    ]
-    return Section(
-        "The tile: shapes with m n k = 512",
-        [
-            "Tables cost with m, weights with n; lanes are m n. A long tile reads each table "
-            "from many lanes. Rescale works on a column's m rows at a time, here four columns a "
-            "cycle, so that its area grows with m.",
-        ],
-        [Table("tiles", f"{unit} a one-bit product", columns, rows, 3)],
-        [Plot("Where the area of a product goes", plot)],
-    )
 
 
 def broadcast(results: Results) -> Section:
