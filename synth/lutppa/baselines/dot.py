@@ -12,6 +12,7 @@ an adder. Source: golden_mac.py.
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
@@ -23,7 +24,7 @@ from lutcore.formats import FP32
 from lutcore.unit import balanced
 
 from .mac_config import MacConfig, MacUnit
-from .term import Align, Product, distance_bits, greater, right
+from .term import Align, Product, distance_bits, largest, right
 
 __all__ = ["FusedDot"]
 
@@ -34,29 +35,25 @@ CUTS = {0: "", 1: "p", 2: "ps", 3: "pas"}
 class FusedDot(MacUnit):
     """result = addend + a . b, as `golden_mac` defines it.
 
-    a, b: k numbers taken apart; addend, result: FP32 codes. Combinational without stages; with
-    them, result follows `stages` cycles in which `enable` is high.
+    a, b: a row and a column, taken apart; addend, result: FP32 codes. Combinational without
+    stages; with them, result follows `stages` cycles in which `enable` is high.
     """
 
     suffix = "dot"
 
     def __init__(self, config: MacConfig, top: str) -> None:
-        self.product = Product(config, top)
+        if not config.signs:  # Else a product is its activation.
+            self.product = Product(config, top)
         self.align = Align(config, top)
-        children = [self.align] if self._passed(config) else [self.product, self.align]
+        children = [self.align] if config.signs else [self.product, self.align]
         self.clocked = config.stages > 0  # type: ignore[misc]
         super().__init__(config, top, *children)
-
-    @staticmethod
-    def _passed(config: MacConfig) -> bool:
-        """Whether a product is its activation."""
-        return config.magnitude_bits == 1 and config.weights == "w1"
 
     def ports(self) -> dict[str, Any]:
         return {
             **({"enable": In(1)} if self.config.stages else {}),
-            "a": In(self.layouts.activation_row),
-            "b": In(self.layouts.weight_column),
+            "a": In(self.layouts.row),
+            "b": In(self.layouts.column),
             "addend": In(unsigned(FP32.bits)),
             "result": Out(unsigned(FP32.bits)),
         }
@@ -80,50 +77,45 @@ class FusedDot(MacUnit):
                 held.append(signal)
             return held
 
-        # Products and their exponents; a product of zero has exponent 0, below any other.
+        # Products, their exponents, and whether they are not zero.
         fraction, field = self.addend[: FP32.fraction_bits], self.addend[FP32.fraction_bits : -1]
         sign = self.addend[-1]
-        products, exponents, negatives, specials = [], [], [], []
+        products, exponents, negatives, counting, specials = [], [], [], [], []
         for i in range(c.k):
-            a, b = self.a[i], self.b[i]
+            a, b = self.a.terms[i], self.b.terms[i]
             value = Signal(c.product_bits, name=f"product_{i}")
-            if self._passed(c):
+            if c.signs:
                 m.d.comb += value.eq(a.significand)
             else:
+                triple = {"triple": a.triple} if hasattr(self.product, "triple") else {}
                 m.submodules[f"product_{i}"] = self.product.place(
-                    a=a.significand, b=b.significand, product=value
+                    significand=a.significand, lines=b.lines, product=value, **triple
                 )
             exponent = Signal(c.exponent_bits, name=f"exponent_{i}")
-            if c.weights:
-                infinite, nan = a.special & ~a.nan, a.nan
-                if c.magnitude_bits > 1 or c.weights == "ternary":
-                    nan = nan | a.special & ~b.significand.any()
-                m.d.comb += exponent.eq(a.field)
-            else:
-                nonzero = ~a.zero & ~b.zero
-                m.d.comb += exponent.eq((a.field + b.field) & nonzero.replicate(c.exponent_bits))
-                infinite = a.special | b.special
-                nan = a.nan | b.nan | infinite & ~nonzero
-            negative = Signal(name=f"negative_{i}")
-            m.d.comb += negative.eq(a.negative ^ b.negative ^ sign)
+            m.d.comb += exponent.eq(a.field if c.weights else a.field + b.field)
+            negative, nonzero = Signal(name=f"negative_{i}"), Signal(name=f"nonzero_{i}")
+            m.d.comb += [
+                negative.eq(a.negative ^ b.negative ^ sign),
+                nonzero.eq(a.nonzero & b.nonzero if c.zero_products else a.nonzero),
+            ]
+            if c.fmt.infinities:
+                infinite = a.infinite if c.weights else a.infinite | b.infinite
+                zero = infinite & ~nonzero if c.zero_products else Const(0, 1)
+                specials.append(Cat(infinite & ~negative, infinite & negative, zero))
             products.append(value)
             exponents.append(exponent)
             negatives.append(negative)
-            specials.append(Cat(infinite & ~negative, infinite & negative, nan))
+            counting.append(nonzero)
 
         # E, as a product's exponent; the addend's reach may end below 0.
         special = field.all()
         some = fraction.any()
-
-        def larger(x: Value, y: Value) -> Value:
-            # A signal, since an expression is written out wherever it is used.
-            value, above = Signal(c.exponent_bits), Signal()
-            m.d.comb += [above.eq(greater(x, y)), value.eq(Mux(above, x, y))]
-            return value
-
-        highest = balanced(exponents, larger)
-        # A narrow weight has no exponent, and a zero beside one counts.
-        none = Const(0, 1) if c.weights else ~highest.any()
+        highest, none = Signal(c.exponent_bits), Signal()
+        if c.weights:
+            m.d.comb += [highest.eq(self.a.highest), none.eq(~self.a.nonzero)]
+        else:
+            any_, most = largest(m, list(zip(counting, exponents, strict=True)))
+            m.d.comb += [highest.eq(most), none.eq(~any_)]
         own = Signal(
             Shape.cast(range(min(1 - c.offset, c.lowest), FP32.special_field - c.offset + 1))
         )
@@ -147,8 +139,9 @@ class FusedDot(MacUnit):
         # With no product beside it, an addend passes: a subnormal one as if it were normal.
         flat = none & ~field.any()
         hidden = field.any() | (none & some) if c.offset > 0 else field.any()
-        result_special = Cat(special & ~some, Const(0, 1), special & some)
-        flags = balanced([*specials, result_special], lambda x, y: x | y)
+        nan = self.a.nan if c.weights else self.a.nan | self.b.nan
+        specials.append(Cat(special & ~some, Const(0, 1), special & some | nan))
+        flags = balanced(specials, or_)
 
         held = cut(
             "p",

@@ -18,7 +18,7 @@ from lutverif.native import NativeModel, StreamPort
 
 from .dot import FusedDot
 from .mac_config import MacConfig, MacUnit
-from .term import Operand, Weight
+from .mac_operands import Column, Row
 
 __all__ = ["DotStream", "simulate"]
 
@@ -32,17 +32,16 @@ class DotStream(MacUnit):
     suffix = "dot_stream"
 
     def __init__(self, config: MacConfig, top: str = "mac") -> None:
-        self.operand = Operand(config, top)
-        self.weight = Weight(config, top) if config.weights else self.operand
+        self.row = Row(config, top)
+        self.column = Column(config, top)
         self.dot = FusedDot(config, top)
-        super().__init__(config, top, self.operand, self.weight, self.dot)
+        super().__init__(config, top, self.row, self.column, self.dot)
 
     def ports(self) -> dict[str, Any]:
-        c = self.config
         self.terms = data.StructLayout(
             {
-                "a": data.ArrayLayout(c.fmt.bits, c.k),
-                "b": data.ArrayLayout(c.weight_shape, c.k),
+                "a": self.layouts.codes,
+                "b": self.layouts.weight_codes,
                 "addend": FP32.bits,
             }
         )
@@ -59,10 +58,9 @@ class DotStream(MacUnit):
         held = Signal(self.terms, reset_less=True)
         valid = [Signal(name=f"valid_{i}") for i in range(c.stages + 1)]
         m.d.comb += [moves.eq(~results.valid | results.ready), terms.ready.eq(moves)]
-        a, b = Signal(self.layouts.activation_row), Signal(self.layouts.weight_column)
-        for i in range(c.k):
-            m.submodules[f"a_{i}"] = self.operand.place(code=held.a[i], number=a[i])
-            m.submodules[f"b_{i}"] = self.weight.place(code=held.b[i], number=b[i])
+        a, b = Signal(self.layouts.row), Signal(self.layouts.column)
+        m.submodules.row = self.row.place(codes=held.a, row=a)
+        m.submodules.column = self.column.place(codes=held.b, column=b)
         result = Signal(FP32.bits)
         enable = {"enable": moves} if c.stages else {}
         m.submodules.dot = self.dot.place(a=a, b=b, addend=held.addend, result=result, **enable)
@@ -95,7 +93,7 @@ def simulate(
     ]
     padding = ((0, 0), (0, -a.shape[1] % config.k))
     a, b = np.pad(a, padding), np.pad(b, padding)
-    bits = config.fmt.bits, config.weight_shape.width
+    bits = config.fmt.bits, config.weight_bits
     code = accumulator.astype(np.uint32)
     with NativeModel(unit_design(unit), unit.module_name, ports) as model:
         for step in range(0, a.shape[1], config.k):

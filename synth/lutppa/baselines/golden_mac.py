@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from lutcore.formats import FP32, FloatFormat
 
-__all__ = ["GPUS", "LOWEST", "NAN", "Numerics", "fused_dot", "narrow_dot"]
+__all__ = ["GPUS", "LOWEST", "NAN", "Numerics", "fused_dot", "matmul", "narrow_codes", "narrow_dot"]
 
 LOWEST = -133
 """No alignment goes below this exponent."""
@@ -175,8 +175,9 @@ def narrow_dot(
 ) -> NDArray[np.uint32]:
     """The same for small integers as weights: a multiplier-free core.
 
-    The exponent of a product is that of its activation, and here zeros count as well, with the
-    exponent of subnormals: it spares the core to look for them. Infinity times zero is NaN.
+    The exponent of a product is that of its activation, and an activation that is not zero counts
+    whatever its weight: so the largest exponent is one for a row of activations. Infinity times
+    zero is NaN.
     """
     a, weights = np.broadcast_arrays(a, weights)
     code = accumulator.astype(np.int64)
@@ -186,10 +187,35 @@ def narrow_dot(
         weight = weight_steps[..., step, :].astype(np.int64)
         products = _Parts(
             x.negative ^ (weight < 0),
-            x.exponent,
+            np.where(x.significand == 0, LOWEST, x.exponent),
             x.significand * np.abs(weight),
             x.infinite,
             x.nan | x.infinite & (weight == 0),
         )
         code = _step(products, fmt.fraction_bits, code, numerics)
     return code.astype(np.uint32)
+
+
+def matmul(
+    activations: NDArray[Any],
+    weights: NDArray[Any],
+    fmt: FloatFormat,
+    numerics: Numerics,
+    narrow: bool = False,
+) -> NDArray[np.uint32]:
+    """FP32 codes [M, N]: what an array of dot products gives for codes [M, K] and weights [N, K].
+
+    Weights are codes of `fmt`, or small integers if they are `narrow`. Sums start from zero.
+    """
+    dot = narrow_dot if narrow else fused_dot
+    start = np.zeros((len(activations), len(weights)), np.uint32)
+    return dot(activations[:, None, :], weights[None, :, :], start, fmt, numerics)
+
+
+def narrow_codes(weights: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """The codes of integer weights of a kind of `mac_config.NARROW`: q of 2q - (2^n - 1) for w1,
+    w2 and w4, two's complement of as few bits as hold all values for others."""
+    wide = np.asarray(weights, np.int64)
+    if name.startswith("w"):
+        return (wide + (1 << int(name[1:])) - 1) >> 1
+    return wide & (15 if name == "int4" else 3)

@@ -1,11 +1,13 @@
-"""What a fused dot product is built for, its operands taken apart, and the base of its units."""
+"""`MacConfig`: what a MAC core is built for; the layouts of its streams and of its operands."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 
 from amaranth.hdl import Shape, signed, unsigned
-from amaranth.lib import data
+from amaranth.lib import data, stream
 
 from lutcore.errors import ConfigError
 from lutcore.formats import BF16, E4M3, E5M2, FP16, FP32, FloatFormat, named
@@ -42,8 +44,12 @@ class MacConfig:
     weights        a name of `NARROW`: the multiplier is folded away; "" for floating point
     fraction_bits  F: addends are multiples of 2^(E - F), E being the step's largest exponent
     stages         registers inside a dot product, 0 to 3
+
+    Any violation raises ConfigError with the field, its value and what would do.
     """
 
+    m: int = 1
+    n: int = 1
     k: int = 16
     operand: str = "fp16"
     weights: str = ""
@@ -55,11 +61,21 @@ class MacConfig:
         if self.weights:
             named("weights", self.weights, NARROW)
         for name, smallest, largest in (
-            ("k", 2, 64), ("stages", 0, 3), ("fraction_bits", self.product_fraction_bits, 30),
+            ("m", 1, 1024), ("n", 1, 4096), ("k", 2, 64), ("stages", 0, 3),
+            ("fraction_bits", self.product_fraction_bits, 30),
         ):  # fmt: skip
             value = getattr(self, name)
             if not (type(value) is int and smallest <= value <= largest):
                 raise ConfigError(f"{name} must be {smallest}..{largest}, not {value!r}")
+
+    @classmethod
+    def from_json(cls, text: str) -> MacConfig:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """The configuration as text."""
+        return json.dumps(dataclasses.asdict(self))
 
     @property
     def fmt(self) -> FloatFormat:
@@ -81,11 +97,47 @@ class MacConfig:
         return unsigned(bits) if self.weights.startswith("w") else signed(bits)
 
     @property
+    def weight_bits(self) -> int:
+        """Bits of a weight's code."""
+        return self.weight_shape.width
+
+    @property
     def magnitude_bits(self) -> int:
         """Bits of a weight's significand, or of its magnitude."""
         if not self.weights:
             return self.fmt.significand_bits
         return max(map(abs, NARROW[self.weights])).bit_length()
+
+    @property
+    def digits(self) -> tuple[tuple[int, ...], ...]:
+        """Values other than zero that each radix-4 digit of a weight's magnitude takes.
+
+        A lowest digit that is odd throughout is never zero: one of its values always holds.
+        """
+        largest = (1 << self.magnitude_bits) - 1
+        magnitudes = set(map(abs, NARROW[self.weights])) if self.weights else range(largest + 1)
+        return tuple(
+            tuple(sorted({magnitude >> place & 3 for magnitude in magnitudes} - {0}))
+            for place in range(0, self.magnitude_bits, 2)
+        )
+
+    @property
+    def signs(self) -> bool:
+        """Whether a weight is a sign and nothing else."""
+        return self.weights == "w1"
+
+    @property
+    def zero_products(self) -> bool:
+        """Whether a dot product has to see that a product is zero though its activation is not.
+
+        Of narrow weights only infinities need it.
+        """
+        return not self.weights or (self.zero_weights and self.fmt.infinities)
+
+    @property
+    def zero_weights(self) -> bool:
+        """Whether a weight may be zero."""
+        return not self.weights or 0 in NARROW[self.weights]
 
     @property
     def product_bits(self) -> int:
@@ -124,30 +176,49 @@ class MacConfig:
 
 
 class MacLayouts:
-    """Operands taken apart, one and k of them."""
+    """The payload layouts of `config`; the first field at the least significant bit.
+
+    activations  m rows of k codes and control, one beat a step
+    weights      n columns of k codes, one beat a step
+    results      n columns of m FP32 sums
+    row          k activations taken apart, and what they have in common
+    column       k weights likewise
+    """
 
     def __init__(self, config: MacConfig) -> None:
         c = config
-        special = {"zero": 1, "special": 1, "nan": 1}
+        self.codes = data.ArrayLayout(c.fmt.bits, c.k)
+        self.weight_codes = data.ArrayLayout(c.weight_bits, c.k)
+        self.control = data.StructLayout({"first": 1, "last": 1})
+        self.activations = data.StructLayout(
+            {"rows": data.ArrayLayout(self.codes, c.m), "control": self.control}
+        )
+        self.weights = data.ArrayLayout(self.weight_codes, c.n)
+        self.results = data.ArrayLayout(data.ArrayLayout(FP32.bits, c.m), c.n)
+        infinite = {"infinite": 1} if c.fmt.infinities else {}
+        number = {"negative": 1, "field": c.fmt.exponent_bits, "nonzero": 1, **infinite}
+        triple = {"triple": c.fmt.significand_bits + 2} if any(3 in d for d in c.digits) else {}
         self.activation = data.StructLayout(
-            {
-                "negative": 1,
-                "field": c.fmt.exponent_bits,
-                "significand": c.fmt.significand_bits,
-                **special,
-            }
+            {**number, "significand": c.fmt.significand_bits, **triple}
         )
-        self.weight = (
-            data.StructLayout({"negative": 1, "significand": c.magnitude_bits})
-            if c.weights
-            else self.activation
+        lines = {} if c.signs else {"lines": sum(map(len, c.digits))}
+        if c.weights:
+            number = {"negative": 1, **({"nonzero": 1} if c.zero_products else {})}
+        self.weight = data.StructLayout({**number, **lines})
+        highest = {"highest": c.fmt.exponent_bits, "nonzero": 1} if c.weights else {}
+        self.row = data.StructLayout(
+            {"terms": data.ArrayLayout(self.activation, c.k), "nan": 1, **highest}
         )
-        self.activation_row = data.ArrayLayout(self.activation, c.k)
-        self.weight_column = data.ArrayLayout(self.weight, c.k)
+        nan = {} if c.weights else {"nan": 1}
+        self.column = data.StructLayout({"terms": data.ArrayLayout(self.weight, c.k), **nan})
+
+    def signature(self, name: str) -> stream.Signature:
+        """The valid/ready stream that carries the layout called `name`."""
+        return stream.Signature(getattr(self, name))
 
 
 class MacUnit(BaseUnit):
-    """Base of the units of a fused dot product."""
+    """Base of the units of MAC cores."""
 
     def __init__(self, config: MacConfig, top: str, *children: BaseUnit) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""One term of a fused dot product: operands taken apart, multiplied, aligned."""
+"""One term of a fused dot product: multiplied, aligned."""
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
@@ -6,16 +6,16 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
 from lutcore.unit import balanced
 
-from .compress import product
-from .mac_config import NARROW, MacConfig, MacUnit
+from .compress import columns_sum
+from .mac_config import MacConfig, MacUnit
 
-__all__ = ["Align", "Operand", "Product", "Weight", "distance_bits", "greater", "right"]
+__all__ = ["Align", "Product", "distance_bits", "largest", "right"]
 
 FINE_BITS = 3
 
@@ -25,88 +25,49 @@ def distance_bits(config: MacConfig) -> int:
 
     From `addend_bits` on nothing is left of a term: larger distances need not be told apart.
     """
-    largest = config.fmt.largest_field * (1 if config.weights else 2)
-    base = max(largest, FP32.largest_field - config.offset)
-    return min(base, largest + config.addend_bits).bit_length()
-
-
-class Operand(MacUnit):
-    """A floating-point code taken apart, once for all dot products that use it. Combinational.
-
-    field: the exponent field, 1 for subnormals; significand: with the hidden bit; zero; special:
-    infinity or NaN, nan: NaN, where field and significand mean nothing.
-    """
-
-    suffix = "operand"
-    clocked = False
-
-    def ports(self) -> dict[str, Any]:
-        return {"code": In(self.config.fmt.bits), "number": Out(self.layouts.activation)}
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        fmt = self.config.fmt
-        fraction, field = self.code[: fmt.fraction_bits], self.code[fmt.fraction_bits : -1]
-        hidden, some = Signal(), Signal()
-        special = field.all() if fmt.infinities else self.code[:-1].all()
-        m.d.comb += [
-            hidden.eq(field.any()),
-            some.eq(fraction.any()),
-            self.number.negative.eq(self.code[-1]),
-            self.number.field.eq(Cat(field[0] | ~hidden, field[1:])),
-            self.number.significand.eq(Cat(fraction, hidden)),
-            self.number.zero.eq(~hidden & ~some),
-            self.number.special.eq(special),
-            self.number.nan.eq(special & some if fmt.infinities else special),
-        ]
-        return m
-
-
-class Weight(MacUnit):
-    """The code of a narrow weight as sign and magnitude. Combinational."""
-
-    suffix = "weight"
-    clocked = False
-
-    def ports(self) -> dict[str, Any]:
-        return {"code": In(self.config.weight_shape), "number": Out(self.layouts.weight)}
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        code = self.code.as_unsigned()
-        magnitude = self.number.significand
-        if self.config.weight_shape.signed:
-            m.d.comb += [
-                self.number.negative.eq(code[-1]),
-                magnitude.eq(Mux(code[-1], -self.code, self.code)),
-            ]
-        else:  # 2q - (2^n - 1): the lower half mirrors the upper one
-            low = code[:-1] ^ (~code[-1]).replicate(len(code) - 1)
-            m.d.comb += [self.number.negative.eq(~code[-1]), magnitude.eq(Cat(Const(1, 1), low))]
-        return m
+    top = config.fmt.largest_field * (1 if config.weights else 2)
+    base = max(top, FP32.largest_field - config.offset)
+    return min(base, top + config.addend_bits).bit_length()
 
 
 class Product(MacUnit):
-    """The exact product of two significands. Combinational."""
+    """The exact product of an activation's significand and a weight's digits. Combinational.
+
+    A digit of radix 4 selects a multiple of the significand; three times that is made once a row.
+    So there are half as many partial products as with single bits, for less than the adders that
+    they would take, and no sign to correct as in Booth's recoding.
+    """
 
     suffix = "product"
     clocked = False
 
     def ports(self) -> dict[str, Any]:
         c = self.config
+        members = self.layouts.activation.members
         return {
-            "a": In(unsigned(c.fmt.significand_bits)),
-            "b": In(unsigned(c.magnitude_bits)),
-            "product": Out(unsigned(c.product_bits)),
+            **{name: In(members[name]) for name in ("significand", "triple") if name in members},
+            "lines": In(self.layouts.weight.members["lines"]),
+            "product": Out(c.product_bits),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        b = list(self.b)
-        weights = NARROW.get(self.config.weights, (0,))
-        if all(weight & 1 for weight in weights):
-            b[0] = Const(1, 1)
-        m.d.comb += self.product.eq(product(m, self.a, Cat(*b)))
+        c = self.config
+        columns: list[list[Value]] = [[] for _ in range(c.product_bits)]
+        lines = list(self.lines)
+        single = Cat(self.significand, Const(0, 2))
+        multiples = {1: single, 2: Cat(Const(0, 1), self.significand, Const(0, 1))}
+        if hasattr(self, "triple"):
+            multiples[3] = self.triple
+        for index, values in enumerate(c.digits):
+            width = c.fmt.significand_bits + max(values).bit_length() - 1 + (3 in values)
+            width = min(width, c.product_bits - 2 * index)
+            partial = Signal(width, name=f"partial_{index}")
+            choices = [multiples[value][:width] & lines.pop(0).replicate(width) for value in values]
+            m.d.comb += partial.eq(balanced(choices, or_))
+            for place, bit in enumerate(partial):
+                columns[2 * index + place].append(bit)
+        m.d.comb += self.product.eq(columns_sum(m, columns, "sum"))
         return m
 
 
@@ -161,9 +122,22 @@ def right(m: Module, value: Value, distance: Value, width: int) -> Value:
     return balanced(choices, or_)
 
 
-def greater(a: Value, b: Value) -> Value:
-    """Whether a > b, unsigned and of one width: a chain of majorities, and no sum beside it."""
-    above: Value = Const(0, 1)
-    for x, y in zip(a, b, strict=True):
-        above = (x & ~y) | ((x | ~y) & above)
-    return above
+def largest(m: Module, numbers: list[tuple[Value, Value]]) -> tuple[Value, Value]:
+    """Whether any of (counts, number) counts, and the largest number that does; 0 without any.
+
+    From the highest bit on, numbers without it fall out where another has it: an AND, an OR and
+    one gate more for a bit of a number, less than comparing and choosing in pairs.
+    """
+    left = [Signal() for _ in numbers]
+    m.d.comb += [signal.eq(counts) for signal, (counts, _) in zip(left, numbers, strict=True)]
+    some, bits = Cat(*left).any(), []
+    for place in reversed(range(len(numbers[0][1]))):
+        having = Signal(len(numbers), name=f"having_{place}")
+        found = Signal(name=f"largest_{place}")
+        digit = Cat(*(number[place] for _, number in numbers))
+        m.d.comb += [having.eq(Cat(*left) & digit), found.eq(having.any())]
+        bits.append(found)
+        rest = Signal(len(numbers), name=f"left_{place}")
+        m.d.comb += rest.eq(having | (Cat(*left) & (~found).replicate(len(numbers))))
+        left = list(rest)
+    return some, Cat(*bits[::-1])

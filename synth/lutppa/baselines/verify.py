@@ -1,4 +1,4 @@
-"""Checks the RTL of the integer baselines bit for bit: `python -m lutppa.baselines.verify`."""
+"""Checks the RTL of all baselines bit for bit: `python -m lutppa.baselines.verify`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from lutverif.bench.runner import BenchFailure, run_unit
 
 from .array import BaselineArray
 from .config import BaselineConfig
+from .mac_array import MacArray
+from .mac_config import NARROW, MacConfig
 
-__all__ = ["CONFIGURATIONS", "check"]
+__all__ = ["CONFIGURATIONS", "MAC_CONFIGURATIONS", "check"]
 
 
 def _small(design: str, coding: str, terms: int, **more: int) -> BaselineConfig:
@@ -50,18 +52,39 @@ CONFIGURATIONS: dict[str, BaselineConfig] = {
 """Every design at the edges of its parameters."""
 
 
+MAC_CONFIGURATIONS: dict[str, MacConfig] = {
+    "fp16": MacConfig(m=2, n=2, k=4),
+    "fp16-1": MacConfig(m=1, n=2, k=8, fraction_bits=23, stages=1),
+    "fp16-2": MacConfig(m=1, n=1, k=16, fraction_bits=25, stages=2),
+    "bf16": MacConfig(m=1, n=2, k=4, operand="bf16", stages=3),
+    "bf16-0": MacConfig(m=2, n=1, k=5, operand="bf16"),
+    "e4m3": MacConfig(m=2, n=2, k=4, operand="e4m3"),
+    "e4m3-13": MacConfig(m=2, n=1, k=8, operand="e4m3", fraction_bits=13, stages=1),
+    "e5m2": MacConfig(m=1, n=2, k=4, operand="e5m2", stages=2),
+    **{
+        f"fp16-{name}": MacConfig(m=2, n=2, k=4, weights=name, stages=index % 4)
+        for index, name in enumerate(NARROW)
+    },
+    "bf16-w2": MacConfig(m=1, n=2, k=4, operand="bf16", weights="w2"),
+    "e4m3-w1": MacConfig(m=1, n=2, k=8, operand="e4m3", weights="w1"),
+    "e5m2-int4": MacConfig(m=1, n=2, k=4, operand="e5m2", weights="int4", stages=1),
+}
+"""Every format, every narrow weight, every number of stages."""
+
+
 def check(name: str) -> int:
     """Runs the bench of one configuration; the number of its tests, all passed."""
-    config = CONFIGURATIONS[name]
-    unit = BaselineArray(config)
-    label = f"baseline {name}"
-    return run_unit("lutppa.bench.integer", unit, unit_design(unit), config.to_json(), label)
+    config = (CONFIGURATIONS | MAC_CONFIGURATIONS)[name]
+    integers = isinstance(config, BaselineConfig)
+    unit = BaselineArray(config) if integers else MacArray(config)
+    bench = f"lutppa.bench.{'integer' if integers else 'mac'}"
+    return run_unit(bench, unit, unit_design(unit), config.to_json(), f"baseline {name}")
 
 
 def main() -> int:
     """The command; its exit status is 1 if an RTL differs from the golden model."""
     try:
-        for name in CONFIGURATIONS:
+        for name in [*CONFIGURATIONS, *MAC_CONFIGURATIONS]:
             print(f"{name}: {check(name)} tests passed", flush=True)
     except BenchFailure as failure:
         print(failure)

@@ -1,0 +1,110 @@
+"""`MacArray`: m * n fused dot products behind operand registers, with the streams of the product.
+
+i_activations -> registers -> row of m ----> dot products -> accumulators -> o_results
+i_weights -----> registers -> column of n -------^    ^-----------|
+"""
+
+# ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from lutcore.formats import FP32
+
+from .dot import FusedDot
+from .mac_config import MacConfig, MacUnit
+from .mac_operands import Column, Row
+
+__all__ = ["MacArray"]
+
+
+class MacArray(MacUnit):
+    """O[m, n] += A[m, k] W[n, k]^T a step, as `golden_mac.matmul` defines it.
+
+    i_activations  m rows of k codes; `first`: the sums start from zero; `last`: they are complete
+    i_weights      n columns of k codes, one beat a step
+    o_results      n columns of m sums, FP32
+
+    A sum is in the pipeline between two steps, so 1 + `stages` tiles take turns: steps come in
+    rounds, one of each tile, and `first` and `last` are the same for all steps of a round.
+    Cycle contract: a step is taken in a cycle in which both beats are valid, one a cycle without
+    back-pressure; its sums appear 2 + `stages` cycles later if it is a `last` one. Between a
+    round's first step and its last, and between two rounds of a sum, all waits for the next step.
+    """
+
+    suffix = "array"
+
+    def __init__(self, config: MacConfig, top: str = "mac") -> None:
+        self.row = Row(config, top)
+        self.column = Column(config, top)
+        self.dot = FusedDot(config, top)
+        super().__init__(config, top, self.row, self.column, self.dot)
+
+    def ports(self) -> dict[str, Any]:
+        return {
+            "i_activations": In(self.layouts.signature("activations")),
+            "i_weights": In(self.layouts.signature("weights")),
+            "o_results": Out(self.layouts.signature("results")),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c = self.config
+        activations, weights, results = self.i_activations, self.i_weights, self.o_results
+        held_activations = Signal(self.layouts.activations, reset_less=True)
+        held_weights = Signal(self.layouts.weights, reset_less=True)
+
+        # Sums that still grow stay where they are; without any the pipeline runs empty.
+        growing, turn = Signal(), Signal(range(c.stages + 1))
+        free, offered, step, moves = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            free.eq(~results.valid | results.ready),
+            offered.eq(activations.valid & weights.valid),
+            step.eq(offered & free),
+            moves.eq(free & (offered | ~growing)),
+            activations.ready.eq(weights.valid & free),
+            weights.ready.eq(activations.valid & free),
+        ]
+        last_turn = turn == c.stages
+        with m.If(step):
+            m.d.sync += [
+                held_activations.eq(activations.payload),
+                held_weights.eq(weights.payload),
+                growing.eq(~(activations.payload.control.last & last_turn)),
+            ]
+            if c.stages:
+                with m.If(last_turn):
+                    m.d.sync += turn.eq(0)
+                with m.Else():
+                    m.d.sync += turn.eq(turn + 1)
+
+        # Whether a step that is under way completes its sums.
+        completes = [Signal(name=f"completes_{i}") for i in range(c.stages + 1)]
+        with m.If(moves):
+            m.d.sync += completes[0].eq(step & activations.payload.control.last)
+            for now, before in zip([*completes[1:], results.valid], completes, strict=True):
+                m.d.sync += now.eq(before)
+        with m.Elif(results.ready):
+            m.d.sync += results.valid.eq(0)
+
+        rows = [Signal(self.layouts.row, name=f"row_{i}") for i in range(c.m)]
+        columns = [Signal(self.layouts.column, name=f"column_{i}") for i in range(c.n)]
+        for i, row in enumerate(rows):
+            m.submodules[f"row_{i}"] = self.row.place(codes=held_activations.rows[i], row=row)
+        for i, column in enumerate(columns):
+            m.submodules[f"column_{i}"] = self.column.place(codes=held_weights[i], column=column)
+        going_on = (~held_activations.control.first).replicate(FP32.bits)
+        enable = {"enable": moves} if c.stages else {}
+        for j, column in enumerate(columns):
+            for i, row in enumerate(rows):
+                result = Signal(FP32.bits, name=f"result_{i}_{j}")
+                total = results.payload[j][i]
+                m.submodules[f"dot_{i}_{j}"] = self.dot.place(
+                    a=row, b=column, addend=total & going_on, result=result, **enable
+                )
+                with m.If(moves):
+                    m.d.sync += total.eq(result)
+        return m

@@ -1,0 +1,111 @@
+"""Bench of `MacArray`: codes of activations and weights to FP32 sums, against the golden model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from numpy.typing import NDArray
+
+from lutcore.formats import FloatFormat
+from lutppa.baselines.golden_mac import matmul, narrow_codes
+from lutppa.baselines.mac_config import NARROW, MacConfig
+from lutverif.bench.payloads import join
+from lutverif.bench.runner import CONFIGURATION
+from lutverif.bench.streams import Bench
+
+INPUTS, OUTPUTS = ("i_activations", "i_weights"), ("o_results",)
+LONGEST = 6  # steps of a sum
+
+
+def numbers(rng: np.random.Generator, shape: tuple[int, ...], fmt: FloatFormat) -> NDArray[Any]:
+    """Codes of a format, by chance of neighbouring exponents, extreme, tiny, or of every kind."""
+    sign = rng.integers(2, size=shape) << (fmt.bits - 1)
+    fraction = rng.integers(1 << fmt.fraction_bits, size=shape)
+    top = fmt.largest_field
+    kind = rng.random()
+    if kind < 0.5:
+        span = int(rng.integers(1, top))
+        field = rng.integers(low := int(rng.integers(0, top - span + 1)), low + span, shape)
+    elif kind < 0.65:  # the largest and the smallest
+        field = rng.choice([0, 1, top - 1], shape)
+        fraction = rng.choice([0, 1, (1 << fmt.fraction_bits) - 1], shape)
+    elif kind < 0.8:
+        field = rng.integers(0, 3, shape)
+    else:
+        return rng.integers(1 << fmt.bits, size=shape)
+    codes = sign | field << fmt.fraction_bits | fraction
+    rare = rng.random(shape)
+    codes = np.where(rare < 0.1, sign, codes)
+    if rng.random() < 0.3:
+        codes = np.where(rare > 0.98, rng.integers(1 << fmt.bits, size=shape), codes)
+    return codes
+
+
+def _round(rng: np.random.Generator, config: MacConfig) -> dict[str, list[int]]:
+    """One sum of every tile that takes turns."""
+    c = config
+    steps, tiles = int(rng.integers(1, LONGEST + 1)), c.stages + 1
+    length = steps * c.k
+    activations = [numbers(rng, (c.m, length), c.fmt) for _ in range(tiles)]
+    if c.weights:
+        weights = [rng.choice(NARROW[c.weights], (c.n, length)) for _ in range(tiles)]
+        codes = [narrow_codes(weight, c.weights) for weight in weights]
+    else:
+        weights = codes = [numbers(rng, (c.n, length), c.fmt) for _ in range(tiles)]
+        if rng.random() < 0.2:  # sums that cancel
+            for a, b in zip(activations, weights, strict=True):
+                a[:, 1::2], b[:, 1::2] = a[:, ::2], b[:, ::2] ^ 1 << (c.fmt.bits - 1)
+    beats: dict[str, list[int]] = {"i_activations": [], "i_weights": [], "o_results": []}
+    for step in range(steps):
+        own = slice(step * c.k, (step + 1) * c.k)
+        control = [(step == 0, 1), (step == steps - 1, 1)]
+        for a, b in zip(activations, codes, strict=True):
+            beats["i_activations"].append(join((a[:, own], c.fmt.bits), *control))
+            beats["i_weights"].append(join((b[:, own], c.weight_bits)))
+    for a, b in zip(activations, weights, strict=True):
+        sums = matmul(a, b, c.fmt, c.numerics, bool(c.weights))
+        beats["o_results"].append(join((sums.T, 32)))
+    return beats
+
+
+def _traffic(
+    rng: np.random.Generator, config: MacConfig, count: int
+) -> tuple[dict[str, list[int]], list[int]]:
+    """Beats of `count` rounds, and the steps that each takes."""
+    rounds = [_round(rng, config) for _ in range(count)]
+    names = (*INPUTS, *OUTPUTS)
+    beats = {name: [word for beat in rounds for word in beat[name]] for name in names}
+    return beats, [len(beat["i_weights"]) for beat in rounds]
+
+
+def _configuration() -> MacConfig:
+    return MacConfig.from_json(Path(os.environ[CONFIGURATION]).read_text())
+
+
+@cocotb.test()
+async def random_rounds(dut: Any) -> None:
+    """Sums of every kind; stalls on all streams; resets in the middle."""
+    config, rng = _configuration(), np.random.default_rng(23)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    await bench.exercise(lambda: _traffic(rng, config, 12)[0], 18)
+
+
+@cocotb.test()
+async def cycle_contract(dut: Any) -> None:
+    """Results 2 + stages cycles after the last steps of a round, and no idle cycle between."""
+    config, rng = _configuration(), np.random.default_rng(24)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    await bench.reset()
+    beats, steps = _traffic(rng, config, 12)
+    bench.send(beats)
+    await bench.finish()
+    taken = bench.inputs["i_weights"].moves
+    assert taken == bench.inputs["i_activations"].moves
+    assert taken == list(range(taken[0], taken[0] + len(taken))), "a gap"
+    tiles = config.stages + 1
+    ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
+    assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.stages for end in ends]
