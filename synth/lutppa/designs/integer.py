@@ -63,12 +63,10 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
         elif not config.bit_serial:
             cycles = dict.fromkeys(cycles, 1)
         steps = config.block // config.terms
-        tables = design in TABLES
         return Built(
             role=role,
             unit=BaselineArray(config),
-            # Multiples and digits of a row are arithmetic; a row of a lookup core is its tables.
-            arithmetic=("lane", "column") if tables else ("lane", "column", "row"),
+            arithmetic=("lane", "column"),
             m=config.m,
             n=config.n,
             k=config.terms,
@@ -81,7 +79,8 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
                 Broadcast("control", "lane", ("enable", "clear", "shift"), "m n"),
             ),
             parts={
-                "precompute": ("row",) if tables else (),
+                # Multiples and digits of a row; of a lookup core the sums in its tables.
+                "precompute": ("row",),
                 "tables": ("row_registers",),
                 "weights": ("column_registers",),
             },

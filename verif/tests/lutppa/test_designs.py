@@ -1,0 +1,81 @@
+"""Designs of sweeps: what they compute, what is said of wrong points, every point of a sweep."""
+
+import pytest
+
+from lutcore.errors import ConfigError, InputError
+from lutppa import designs, sweep
+
+TILE = {"m": 2, "n": 4, "k": 8, "block": 32}
+
+
+def test_every_packaged_point_can_be_built_and_none_waits():
+    points = sweep.load("default").points
+    assert len(points) >= 60
+    for point in points:
+        fields = {k: v for k, v in point.items() if k not in ("kind", "design", "family", "place")}
+        built = designs.build(str(fields.pop("design", "lut")), fields)
+        serial = built.role not in ("mac", "native")
+        for weights, cycles in built.cycles.items():
+            widest = weights == f"w{built.parameters.get('weight_bits')}"
+            if widest and point["kind"] == "area":
+                assert cycles == (int(weights[1:]) if serial else 1), point
+
+
+@pytest.mark.parametrize("activations", ["int8", "fp16"])
+def test_one_name_for_integer_and_floating_point(activations):
+    fields = {**TILE, "activations": activations}
+    if activations == "fp16":
+        del fields["block"]
+    built = designs.build("mac", fields)
+    assert (built.m, built.n, built.k) == (2, 4, 8)
+    assert built.activations == (activations,)
+    assert built.cycles["w1"] == built.cycles["w8"] == 1
+
+
+def test_cycles_count_what_the_epilogue_makes_lanes_wait():
+    # Four steps a block; 4 columns at one a cycle take 4 cycles, at four a cycle at least 3.
+    narrow = designs.build("add", {**TILE, "weight_bits": 2, "rescale_columns": 1, "block": 16})
+    assert narrow.cycles == {"w1": 2, "w2": 2, "ternary": 2}
+    wide = designs.build("add", {**TILE, "weight_bits": 2, "rescale_columns": 4, "block": 16})
+    assert wide.cycles == {"w1": 1.5, "w2": 2, "ternary": 2}
+
+
+def test_exactness():
+    fields = {"m": 1, "n": 4, "groups_per_step": 2, "block": 16, "activations": "int8"}
+    assert designs.build("lut", {**fields, "table_bits": 9}).exact
+    assert not designs.build("lut", {**fields, "table_bits": 8}).exact
+    assert designs.build("lut", {**fields, "activations": "fp16", "table_bits": 8}).exact
+
+
+def test_ternary_in_one_pass():
+    fields = {"m": 1, "n": 4, "table_digits": 3, "lookup_group": 2, "groups_per_step": 6}
+    assert designs.build("lut", {**fields, "block": 48}).cycles["ternary"] == 1
+
+
+@pytest.mark.parametrize(
+    ("design", "fields", "message"),
+    [
+        ("nothing", {}, "point: design 'nothing' is unknown; known are lut, mac, native, add, full,"
+         " unpu, unpu_reinterpreted, unpu_folded"),
+        ("lut", {"m": 1}, "point: key 'n' is missing; a preset would do as well"),
+        ("lut", {"m": 1, "n": 1, "stages": 1}, r"point: unknown key 'stages' of design lut; .*"),
+        ("add", {"m": 1, "n": 1}, "point: key 'k' of design add is missing"),
+        ("add", {**TILE, "terms": 8}, r"point: unknown key 'terms' of design add; .*"),
+        ("add", {**TILE, "activations": "fp16"},
+         "point: activations of design add must be integers, not fp16"),
+        ("mac", {"activations": "fp16", "k": 4, "block": 4},
+         r"point: unknown key 'block' of design mac; .*"),
+        ("native", {"activations": "fp16", "k": 4},
+         "point: weights of design native must be one of w1, ternary, w2, w4, int2, int4, not ''"),
+    ],
+)  # fmt: skip
+def test_wrong_points(design, fields, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        designs.build(design, fields)
+
+
+def test_wrong_values_are_those_of_the_configuration():
+    with pytest.raises(ConfigError, match="^weight_bits must be 1..8, not 9$"):
+        designs.build("add", {**TILE, "weight_bits": 9})
+    with pytest.raises(ConfigError, match="^activations: 'int9' is not a format; known are"):
+        designs.build("add", {**TILE, "activations": "int9"})
