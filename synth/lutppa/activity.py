@@ -10,33 +10,28 @@ it. Everything is counted inside; nothing is dumped.
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.errors import InputError
-from lutverif.native import HarnessError, cached
 
-from .flat_netlist import Instances, Netlist
+from .flat_netlist import Netlist
+from .harness import Job, Kind, List, Stream, load
 from .kernels import kernels
+from .schedule import Schedule
 
-__all__ = ["STREAMS", "Activity", "integers", "simulate", "words"]
+__all__ = ["RESET", "STREAMS", "Activity", "integers", "simulate", "words"]
 
 STREAMS = 64
 
-Words = NDArray[np.uint64]
+RESET = 2
+"""Cycles for which valid/ready streams offer nothing; `rst` is to be high for as long."""
 
-_FLAGS = ["-O2", "-std=c++17", "-fPIC", "-shared"]
-if platform.machine() == "x86_64":
-    _FLAGS.append("-mpopcnt")
+Words = NDArray[np.uint64]
 
 
 def words(values: Any, bits: int) -> Words:
@@ -84,6 +79,7 @@ class Activity:
     edges    by kind of cell: [cells, outputs, 2] rising and falling edges of every output
     arcs     by kind of cell: [cells, arcs, 2] edges that an arc's related pins and condition match
     outputs  words [cycles, bits] of every output port at the end of every cycle, warm-up included
+    moved    [cycles] beats of every stream that have moved by the end of a cycle
     """
 
     cycles: int
@@ -92,298 +88,141 @@ class Activity:
     edges: list[NDArray[np.float64]]
     arcs: list[NDArray[np.float64]]
     outputs: dict[str, Words]
-
-
-class _Kind(ctypes.Structure):
-    _fields_ = (
-        ("pins", ctypes.c_void_p),
-        ("state", ctypes.c_void_p),
-        ("clock", ctypes.c_void_p),
-        ("edges", ctypes.c_void_p),
-        ("arcs", ctypes.c_void_p),
-        ("count", ctypes.c_int32),
-        ("always", ctypes.c_int32),
-    )
-
-
-class _List(ctypes.Structure):
-    """Runs (kind, first cell, cells), or nets."""
-
-    _fields_ = (("data", ctypes.c_void_p), ("count", ctypes.c_int32))
-
-
-class _Job(ctypes.Structure):
-    _fields_ = (
-        ("nets", ctypes.c_int32),
-        ("kinds", ctypes.c_int32),
-        ("clock", ctypes.c_int32),
-        ("cycles", ctypes.c_int32),
-        ("warm_up", ctypes.c_int32),
-        ("kind", ctypes.c_void_p),
-        ("cone", _List),
-        ("low", _List),
-        ("all", _List),
-        ("inputs", _List),
-        ("outputs", _List),
-        ("stimulus", ctypes.c_void_p),
-        ("result", ctypes.c_void_p),
-        ("toggles", ctypes.c_void_p),
-        ("ones", ctypes.c_void_p),
-    )
+    moved: dict[str, NDArray[np.int32]]
 
 
 def simulate(
-    netlist: Netlist, stimulus: Mapping[str, Words], *, clock: str = "clk", warm_up: int = 1
+    netlist: Netlist,
+    stimulus: Mapping[str, Words],
+    streams: Mapping[str, Words] | None = None,
+    *,
+    clock: str = "clk",
+    warm_up: int = 1,
 ) -> Activity:
     """Run `stimulus`, words [cycles, bits] of every input port but the clock, and count.
 
     In a cycle the clock rises first and registers take what the cycle before has left at their
     inputs; then the cycle's inputs arrive, and its outputs are those that follow from them. The
     first `warm_up` cycles, which start from all registers at 0, are not counted. Without a port
-    of the name `clock` the netlist is combinational. ValueError where ports and stimulus differ.
-    InputError for a loop, or for a clock that data changes while it is high.
+    of the name `clock` the netlist is combinational.
+
+    streams  beats, words [beats, bits], of valid/ready streams by name. They have no stimulus of
+             their own: from cycle RESET on each offers a beat until it is taken, and the run ends
+             when one of them has no more.
+
+    ValueError where ports and stimulus differ. InputError for a loop, for a clock that data changes
+    while it is high, and for a stream that is not ready for all 64 at once.
     """
-    names = [name for name, port in netlist.ports.items() if port.input and name != clock]
+    streams = streams or {}
+    own = {f"{name}__{part}" for name in streams for part in ("valid", "payload")}
+    names = [
+        name
+        for name, port in netlist.ports.items()
+        if port.input and name != clock and name not in own
+    ]
     if set(names) != set(stimulus):
         raise ValueError(f"stimulus is for {sorted(stimulus)}, input ports are {sorted(names)}")
-    for name in names:
-        if stimulus[name].shape[1:] != netlist.ports[name].nets.shape:
+    beats = {**stimulus, **{f"{name}__payload": words for name, words in streams.items()}}
+    for name, port in beats.items():
+        if port.shape[1:] != netlist.ports[name].nets.shape:
             raise ValueError(f"{name} has {len(netlist.ports[name].nets)} bits, not those of "
-                             f"{stimulus[name].shape}")  # fmt: skip
+                             f"{port.shape}")  # fmt: skip
     cycles = len(stimulus[names[0]]) if names else 0
     if cycles <= warm_up:
         raise ValueError(f"{cycles} cycles of stimulus leave none after {warm_up} of warm-up")
-    clock_net = int(netlist.ports[clock].nets[0]) if clock in netlist.ports else -1
-    schedule = _Schedule(netlist, clock_net)
-    kinds = netlist.kinds
-    library = _load(kernels([kind.cell for kind in kinds]))
-    keep: list[NDArray[Any]] = []
-
-    def address(array: NDArray[Any]) -> int:
-        keep.append(array)
-        return array.ctypes.data
-
-    def listed(array: NDArray[np.int32], width: int = 1) -> _List:
-        array = np.ascontiguousarray(array, np.int32)
-        return _List(address(array), array.size // width)
-
-    edges = [np.zeros((len(k), len(k.cell.outputs), 2), np.uint32) for k in kinds]
-    arcs = [np.zeros((len(k), len(k.cell.arcs), 2), np.uint32) for k in kinds]
-    table = (_Kind * len(kinds))()
-    for entry, kind, pins, edge, arc in zip(table, kinds, schedule.pins, edges, arcs, strict=True):
-        entry.pins = address(pins)
-        entry.state = address(np.zeros(len(kind), np.uint64))
-        entry.clock = address(np.zeros(len(kind), np.uint64))
-        entry.edges, entry.arcs = address(edge), address(arc)
-        entry.count = len(kind)
-        entry.always = schedule.both_phases or kind.cell.state is not None
-    outputs = {name: port for name, port in netlist.ports.items() if not port.input}
-    result = np.zeros((cycles, sum(len(port.nets) for port in outputs.values())), np.uint64)
-    toggles, ones = np.zeros(netlist.nets, np.uint64), np.zeros(netlist.nets, np.uint64)
-    inputs = [netlist.ports[name].nets for name in names]
-    beats = np.concatenate([stimulus[name] for name in names], axis=1).astype(np.uint64)
-    empty = np.zeros(0, np.int32)
-    job = _Job(
-        nets=netlist.nets,
-        kinds=len(kinds),
-        clock=clock_net,
-        cycles=cycles,
-        warm_up=warm_up,
-        kind=ctypes.addressof(table),
-        cone=listed(schedule.cone, 3),
-        low=listed(schedule.low, 3),
-        all=listed(schedule.all, 3),
-        inputs=listed(np.concatenate([*inputs, empty])),
-        outputs=listed(np.concatenate([*(port.nets for port in outputs.values()), empty])),
-        stimulus=address(np.ascontiguousarray(beats)),
-        result=address(result),
-        toggles=address(toggles),
-        ones=address(ones),
-    )
-    if library.simulate(ctypes.byref(job)):
+    run = _Run(netlist, clock, warm_up)
+    job, library = run.job, load(kernels([kind.cell for kind in netlist.kinds]))
+    job.cycles, job.begin = cycles, RESET
+    job.inputs = run.nets([netlist.ports[name].nets for name in names])
+    whole = np.concatenate([stimulus[name] for name in names], axis=1).astype(np.uint64)
+    job.stimulus = run.address(np.ascontiguousarray(whole))
+    outputs = {name: port.nets for name, port in netlist.ports.items() if not port.input}
+    job.outputs = run.nets(list(outputs.values()))
+    result = np.zeros((cycles, job.outputs.count), np.uint64)
+    job.result = run.address(result)
+    moved = {name: np.zeros(cycles, np.int32) for name in streams}
+    table = (Stream * len(streams))()
+    for entry, (name, words) in zip(table, streams.items(), strict=True):
+        entry.payload = run.nets([netlist.ports[f"{name}__payload"].nets])
+        entry.valid = int(netlist.ports[f"{name}__valid"].nets[0])
+        entry.ready = int(netlist.ports[f"{name}__ready"].nets[0])
+        entry.beats, entry.data = len(words), run.address(np.ascontiguousarray(words))
+        entry.moved = run.address(moved[name])
+    job.streams, job.stream = len(streams), ctypes.addressof(table)
+    wrong = library.simulate(ctypes.byref(job))
+    if wrong == 1:
         raise InputError(
             f"{netlist.top}: data changes the clock of a flip-flop while {clock} is high; "
             "a gate behind a latch that is open while it is low would do"
         )
-    counted = (cycles - warm_up) * STREAMS
-    ends = np.cumsum([len(port.nets) for port in outputs.values()])[:-1]
-    parts = np.split(result, ends, axis=1) if outputs else []
-    return Activity(
-        cycles=counted,
-        toggles=toggles / counted,
-        ones=ones / counted / (1 if clock_net < 0 else 2),
-        edges=[schedule.unsorted(i, array) / counted for i, array in enumerate(edges)],
-        arcs=[schedule.unsorted(i, array) / counted for i, array in enumerate(arcs)],
-        outputs=dict(zip(outputs, parts, strict=True)),
+    if wrong:
+        raise InputError(f"{netlist.top}: the {STREAMS} streams of data are not ready together")
+    ends = np.cumsum([len(nets) for nets in outputs.values()])[:-1]
+    parts = np.split(result[: job.ran], ends, axis=1) if outputs else []
+    return run.activity(
+        dict(zip(outputs, parts, strict=True)),
+        {name: count[: job.ran] for name, count in moved.items()},
     )
 
 
-class _Schedule:
-    """Cells in an order in which every input is known, as runs (kind, first, count).
+class _Run:
+    """The job of a simulation, with the arrays that it points to."""
 
-    pins         by kind: nets of the pins, cells in that order
-    all          every combinational cell and latch
-    cone         those between the clock and the clock pin of a flip-flop or latch
-    low          those that may move when the clock falls
-    both_phases  whether there are any
-    """
-
-    def __init__(self, netlist: Netlist, clock: int) -> None:
+    def __init__(self, netlist: Netlist, clock: str, warm_up: int) -> None:
         kinds = netlist.kinds
-        levels = _levels(netlist)
-        self._order = [np.argsort(level, kind="stable") for level in levels]
-        self.pins = [k.pins[order].copy() for k, order in zip(kinds, self._order, strict=True)]
-        runs: list[tuple[int, int, int, int]] = []
-        for index, (level, order) in enumerate(zip(levels, self._order, strict=True)):
-            found = np.unique(level[order], return_index=True, return_counts=True)
-            runs += [(int(a), index, int(b), int(c)) for a, b, c in zip(*found, strict=True) if a]
-        ordered = [run[1:] for run in sorted(runs)]
-        after, before = np.zeros(netlist.nets, bool), np.zeros(netlist.nets, bool)
-        after[clock] = clock >= 0
-        for kind in kinds:
-            state = kind.cell.state
-            if state is None:
-                continue
-            own = kind.pins[:, [kind.cell.pins.index(pin) for pin in kind.cell.clocks]]
-            before[own] = True
-            if state.edge:
-                # Whatever else than the clock itself triggers may do so when the clock falls.
-                others = (own != clock).any(axis=1) | ("!" in state.clock)
-                after[kind.pins[others, len(kind.cell.inputs) :]] = True
-        moved: list[tuple[int, int, int]] = []
-        for index, first, count in ordered:
-            pins, inputs = self.pins[index][first : first + count], len(kinds[index].cell.inputs)
-            hit = after[pins[:, :inputs]].any(axis=1)
-            after[pins[hit, inputs:]] = True
-            moved += [(index, first + int(i), 1) for i in np.flatnonzero(hit)]
-        cone: list[tuple[int, int, int]] = []
-        for index, first, _ in reversed(moved):
-            pins, inputs = self.pins[index][first], len(kinds[index].cell.inputs)
-            if before[pins[inputs:]].any():
-                before[pins[:inputs]] = True
-                cone.insert(0, (index, first, 1))
-        self.all, self.low, self.cone = (
-            np.array(part, np.int32).reshape(-1, 3) for part in (ordered, moved, cone)
+        self._keep: list[Any] = []
+        self._clock = int(netlist.ports[clock].nets[0]) if clock in netlist.ports else -1
+        self._schedule = schedule = Schedule(netlist, self._clock)
+        self._edges = [np.zeros((len(k), len(k.cell.outputs), 2), np.uint32) for k in kinds]
+        self._arcs = [np.zeros((len(k), len(k.cell.arcs), 2), np.uint32) for k in kinds]
+        self._toggles = np.zeros(netlist.nets, np.uint64)
+        self._ones = np.zeros(netlist.nets, np.uint64)
+        table = (Kind * len(kinds))()
+        for entry, kind, pins, edge, arc in zip(
+            table, kinds, schedule.pins, self._edges, self._arcs, strict=True
+        ):
+            entry.pins = self.address(pins)
+            entry.state = self.address(np.zeros(len(kind), np.uint64))
+            entry.clock = self.address(np.zeros(len(kind), np.uint64))
+            entry.edges, entry.arcs = self.address(edge), self.address(arc)
+            entry.count = len(kind)
+            entry.always = schedule.both_phases or kind.cell.state is not None
+        self._keep.append(table)
+        self.job = Job(
+            nets=netlist.nets,
+            kinds=len(kinds),
+            clock=self._clock,
+            warm_up=warm_up,
+            kind=ctypes.addressof(table),
+            cone=self._list(schedule.cone, 3),
+            low=self._list(schedule.low, 3),
+            all=self._list(schedule.all, 3),
+            toggles=self.address(self._toggles),
+            ones=self.address(self._ones),
         )
-        self.both_phases = bool(moved)
 
-    def unsorted(self, kind: int, counts: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """Counts of a kind in the order of the netlist."""
-        result = np.zeros(counts.shape)
-        result[self._order[kind]] = counts
-        return result
+    def address(self, array: NDArray[Any]) -> int:
+        """Where it is, for as long as this object lives."""
+        self._keep.append(array)
+        return array.ctypes.data
 
+    def nets(self, parts: list[NDArray[np.int32]]) -> List:
+        """The nets of some ports, one after the other."""
+        return self._list(np.concatenate([*parts, np.zeros(0, np.int32)]), 1)
 
-def _levels(netlist: Netlist) -> list[NDArray[np.int64]]:
-    """By kind, the level of every cell: 0 for flip-flops, else above all that it reads."""
-    unknown = np.zeros(netlist.nets, bool)
-    waiting: list[tuple[Instances, NDArray[np.int64]]] = []
-    levels = [np.zeros(len(kind), np.int64) for kind in netlist.kinds]
-    for kind, level in zip(netlist.kinds, levels, strict=True):
-        if kind.cell.state is None or not kind.cell.state.edge:
-            unknown[kind.pins[:, len(kind.cell.inputs) :]] = True
-            waiting.append((kind, level))
-    depth = 0
-    while any(not level.all() for _, level in waiting):
-        depth += 1
-        known: list[NDArray[np.int32]] = []
-        for kind, level in waiting:
-            inputs = len(kind.cell.inputs)
-            ready = (level == 0) & ~unknown[kind.pins[:, :inputs]].any(axis=1)
-            level[ready] = depth
-            known.append(kind.pins[ready, inputs:].ravel())
-        if not sum(map(len, known)):
-            kind, level = next(item for item in waiting if not item[1].all())
-            name = kind.names[int(np.argmin(level))]
-            raise InputError(f"{netlist.top}: combinational loop at or before cell {name}")
-        unknown[np.concatenate(known)] = False
-    return levels
+    def _list(self, array: NDArray[np.int32], width: int) -> List:
+        array = np.ascontiguousarray(array, np.int32)
+        return List(self.address(array), array.size // width)
 
-
-_HARNESS = """
-#include <cstdint>
-#include <cstring>
-#include <vector>
-typedef uint64_t W;
-struct Kind {
-  const int32_t* pins; W* state; W* clock; uint32_t* edges; uint32_t* arcs;
-  int32_t count, always;
-};
-struct List { const int32_t* data; int32_t count; };
-struct Job {
-  int32_t nets, kinds, clock, cycles, warm_up;
-  const Kind* kind;
-  List cone, low, all, inputs, outputs;
-  const W* stimulus; W* result; W* toggles; W* ones;
-};
-static inline int ones(W x) { return __builtin_popcountll(x); }
-/*KERNELS*/
-static void settle(const Job& j, const List& list, W* v) {
-  const int32_t* r = list.data;
-  for (int i = 0; i < list.count; i++, r += 3) evaluate[r[0]](j.kind[r[0]], r[1], r[2], v);
-}
-extern "C" int simulate(const Job* job) {
-  const Job& j = *job;
-  std::vector<W> now(j.nets, 0), before(j.nets, 0);
-  W* v = now.data();
-  v[1] = ~W(0);
-  int wrong = 0;
-  settle(j, j.all, v);
-  for (int k = 0; k < j.kinds; k++) if (sample[k]) sample[k](j.kind[k], v);
-  for (int k = 0; k < j.kinds; k++) if (drive[k]) drive[k](j.kind[k], v);
-  settle(j, j.all, v);
-  for (int t = 0; t < j.cycles; t++) {
-    for (int high = 1; high >= 0; high--) {
-      if (!high && j.clock < 0) continue;
-      memcpy(before.data(), v, sizeof(W) * j.nets);
-      if (j.clock >= 0) {
-        v[j.clock] = high ? ~W(0) : 0;
-        settle(j, j.cone, v);
-        for (int k = 0; k < j.kinds; k++) if (sample[k]) sample[k](j.kind[k], v);
-        for (int k = 0; k < j.kinds; k++) if (drive[k]) drive[k](j.kind[k], v);
-      }
-      if (high) {
-        const W* beat = j.stimulus + W(t) * j.inputs.count;
-        for (int i = 0; i < j.inputs.count; i++) v[j.inputs.data[i]] = beat[i];
-        settle(j, j.all, v);
-        W* out = j.result + W(t) * j.outputs.count;
-        for (int i = 0; i < j.outputs.count; i++) out[i] = v[j.outputs.data[i]];
-      } else {
-        settle(j, j.low, v);
-      }
-      for (int k = 0; k < j.kinds; k++) if (unstable[k]) wrong |= unstable[k](j.kind[k], v);
-      if (t < j.warm_up) continue;
-      for (int i = 0; i < j.nets; i++) {
-        j.toggles[i] += ones(before[i] ^ v[i]);
-        j.ones[i] += ones(v[i]);
-      }
-      for (int k = 0; k < j.kinds; k++)
-        if (high || j.kind[k].always) count[k](j.kind[k], before.data(), v);
-    }
-  }
-  return wrong;
-}
-"""
-
-
-@functools.cache
-def _load(cells: str) -> ctypes.CDLL:
-    source = _HARNESS.replace("/*KERNELS*/", cells)
-    recipe = "\0".join([source, *_FLAGS])
-    key = hashlib.sha256(recipe.encode()).hexdigest()[:24]
-
-    def build(work: Path) -> None:
-        (work / "cells.cpp").write_text(source)
-        command = ["g++", *_FLAGS, "cells.cpp", "-o", "cells.so"]
-        try:
-            done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise HarnessError("g++ is missing; install the Debian package g++") from None
-        if done.returncode:
-            raise HarnessError(f"the cells do not compile: {done.stderr[:500]}")
-
-    with cached(f"cells-{key}", build) as entry:
-        library = ctypes.CDLL(str(entry / "cells.so"))
-    library.simulate.argtypes = [ctypes.c_void_p]
-    library.simulate.restype = ctypes.c_int
-    return library
+    def activity(self, outputs: dict[str, Words], moved: dict[str, NDArray[np.int32]]) -> Activity:
+        """What has been counted."""
+        counted = max(1, self.job.ran - self.job.warm_up) * STREAMS
+        return Activity(
+            cycles=counted,
+            toggles=self._toggles / counted,
+            ones=self._ones / counted / (1 if self._clock < 0 else 2),
+            edges=[self._schedule.unsorted(i, a) / counted for i, a in enumerate(self._edges)],
+            arcs=[self._schedule.unsorted(i, a) / counted for i, a in enumerate(self._arcs)],
+            outputs=outputs,
+            moved=moved,
+        )

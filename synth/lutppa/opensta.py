@@ -32,7 +32,8 @@ from .cells import Arc, cell_texts, read_power
 from .energy import Conditions, account
 from .flat_netlist import HIGH, LOW, Netlist, read_netlist
 from .liberty import Library
-from .stimulus import lookup_stimulus, workload
+from .stimulus import workload
+from .tile_stimulus import lookup_stimulus
 from .tile import LookupTile
 
 __all__ = ["LIMIT", "Compared", "compare", "cross_check", "flat_verilog", "merged"]
@@ -62,7 +63,7 @@ def cross_check(library: Library, period_ps: float = 1000.0) -> list[Compared]:
     used = [kind.cell.name for kind in _read(synthesis, library).kinds]
     netlist = _read(synthesis, merged(library, used))
     stimulus = lookup_stimulus(workload(load()[1], "w2", "int8", config.block), config, 512)
-    activity = simulate(netlist, stimulus.ports, warm_up=stimulus.warm_up + 1)
+    activity = simulate(netlist, stimulus.ports, stimulus.streams, warm_up=stimulus.warm_up)
     stimulus.check(activity.outputs)
     return compare(netlist, activity, merged(library, used, clock_factor=0.5), period_ps)
 

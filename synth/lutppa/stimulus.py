@@ -1,37 +1,35 @@
 """Stimulus from the layers of a real model: the same workload for every design.
 
-    layer -> quantised GEMM -> tiles, 64 streams of them -> ports of a design, cycle by cycle
+    layer -> quantised GEMM -> tiles, 64 streams of them -> beats on the streams of a design
 
-`Workload.tiles` gives the operands of any design; `lookup_stimulus` is that of the product's tile.
+`Workload.tiles` gives the operands of any design, `streamed` makes a stimulus of their beats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lutcore.config import TensorCoreConfig
 from lutcore.errors import LutCoreError
 from lutcore.formats import ACTIVATIONS, FloatFormat, IntegerFormat
-from lutcore.layout import Segment, lookup_codes, segments
-from lutcore.weights import AffineWeights, Term, TernaryWeights
-from lutverif import golden, quantise
-from lutverif.bench.payloads import Kind, Pass, Payloads, join
+from lutcore.weights import AffineWeights, TernaryWeights
+from lutverif import quantise
 from lutverif.workload import Layer
 
-from .activity import STREAMS, Words, words
+from .activity import RESET, STREAMS, Activity, Words
 
 __all__ = [
+    "RESET",
     "Stimulus",
     "Tiles",
     "Workload",
     "WrongNetlist",
-    "lookup_stimulus",
     "random_layer",
+    "streamed",
     "workload",
 ]
 
@@ -42,24 +40,72 @@ class WrongNetlist(LutCoreError):
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What a design is fed.
+    """What a design is fed, as `activity.simulate` takes it.
 
-    ports     words [cycles, bits] of every input port but the clock (`lutppa.activity.words`)
+    ports     words [cycles, bits] of every input port but the clock and those of `streams`
     warm_up   cycles that are not counted: reset, and until the pipeline is full
-    products  useful products (multiply-accumulates) of a cycle, on average
+    products  useful products (multiply-accumulates) of a beat of `pace` on average, or of a cycle
     check     given the words of every output port, raises WrongNetlist where they are not right
+    streams   beats, words [beats, bits], of valid/ready streams
+    pace      the stream whose beats are the steps of the work; "" for a step in every cycle
     """
 
     ports: dict[str, Words]
     warm_up: int
     products: float
     check: Callable[[dict[str, Words]], None]
+    streams: dict[str, Words] = field(default_factory=dict)
+    pace: str = ""
+
+    def work(self, activity: Activity) -> float:
+        """Useful products of an average cycle that was counted."""
+        if not self.pace:
+            return self.products
+        moved = activity.moved[self.pace]
+        steps = int(moved[-1]) - int(moved[self.warm_up - 1])
+        return self.products * steps / (len(moved) - self.warm_up)
+
+
+def streamed(
+    name: str,
+    streams: dict[str, Words],
+    pace: str,
+    products: float,
+    results: str,
+    expected: Words,
+    late: int = 2,
+) -> Stimulus:
+    """Beats for the streams of a design, whose results [beats, bits] are to be these.
+
+    late  results that may be missing, since the run ends when a stream has no more beats
+    """
+    cycles = RESET + 3 * len(streams[pace]) + 200
+    high = np.full((cycles, 1), ~np.uint64(0))
+    reset = np.zeros_like(high)
+    reset[:RESET] = high[:RESET]
+
+    def check(outputs: dict[str, Words]) -> None:
+        valid = outputs[f"{results}__valid"][RESET:, 0]
+        found = outputs[f"{results}__payload"][RESET:][np.flatnonzero(valid)]
+        wanted = expected[: len(found)]
+        if len(found) < max(1, len(expected) - late) or (found != wanted).any():
+            raise WrongNetlist(f"{results} of {name} are not the golden model's")
+
+    return Stimulus(
+        ports={"rst": reset, f"{results}__ready": high},
+        warm_up=RESET + 4,
+        products=products,
+        check=check,
+        streams=streams,
+        pace=pace,
+    )
 
 
 @dataclass(frozen=True)
 class Tiles:
     """Operands of 64 streams of tiles, the tiles of a stream one after the other.
 
+    index        [64, tiles] number of the tile: rows of tiles outside, columns of tiles inside
     rows         [64, tiles, m] rows of the activations
     columns      [64, tiles, n] columns of the weights
     activations  [64, tiles, m, K] numbers of the activation format
@@ -67,6 +113,7 @@ class Tiles:
     real         [64, tiles, n, K] float16 weights that the codes stand for
     """
 
+    index: NDArray[np.intp]
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     activations: NDArray[Any]
@@ -107,7 +154,7 @@ class Workload:
         weights = self.weights
         codes = weights.codes if isinstance(weights, AffineWeights) else weights.ternary
         real = weights.real().astype(np.float16)
-        return Tiles(row, column, self.activations[row], codes[column], real[column])
+        return Tiles(tile, row, column, self.activations[row], codes[column], real[column])
 
 
 def workload(layer: Layer, weights: str, activations: str, group: int) -> Workload:
@@ -127,127 +174,3 @@ def random_layer(seed: int = 1, m: int = 48, n: int = 336, k: int = 128) -> Laye
     rng = np.random.default_rng(seed)
     weights = rng.uniform(-1, 1, (n, k)).astype(np.float32)
     return Layer("random", weights, rng.uniform(-1, 1, (m, k)).astype(np.float16))
-
-
-RESET = 2
-"""Cycles of reset at the start of a stimulus."""
-
-
-def lookup_stimulus(work: Workload, config: TensorCoreConfig, cycles: int) -> Stimulus:
-    """Stimulus of `lutppa.tile.LookupTile`: whole tiles, at least `cycles` of steps.
-
-    Steps as the core makes them, planes outside and steps inside, one in every cycle; what the
-    lanes and the rows add up is compared with the golden model as it comes out.
-    """
-    (term,) = work.weights.terms(config)
-    cuts = segments(work.activations.shape[1], work.weights.group, config)
-    parts = [_Part(work, term, cut, cut is cuts[0], cut is cuts[-1], config) for cut in cuts]
-    a_tile = sum(part.beats for part in parts)
-    tiles = work.tiles(config.m, config.n, -(-cycles // a_tile))
-    order = [(tile, part) for tile in range(tiles.rows.shape[1]) for part in parts]
-    steps, weights, expected = (
-        np.concatenate([make(part, tiles.rows[:, tile], tiles.columns[:, tile])
-                        for tile, part in order])
-        for make in (_Part.steps, _Part.weights, _Part.psums)
-    )  # fmt: skip
-
-    def check(outputs: dict[str, Words]) -> None:
-        valid, payload = outputs["o_psums__valid"][RESET:, 0], outputs["o_psums__payload"][RESET:]
-        found = payload[np.flatnonzero(valid)]
-        # The last psums are still on their way when the stimulus ends.
-        wanted = expected[: max(1, len(expected) - 1)]
-        if found.shape != wanted.shape or (found != wanted).any():
-            raise WrongNetlist(f"psums of {work.name} on {config.name} are not the golden model's")
-
-    valid = np.full((RESET + len(steps), 1), ~np.uint64(0))
-    valid[:RESET] = 0
-
-    def port(beats: Words) -> Words:
-        return np.concatenate([np.zeros((RESET, beats.shape[1]), np.uint64), beats])
-
-    return Stimulus(
-        ports={
-            "rst": ~valid,
-            "i_steps__valid": valid,
-            "i_steps__payload": port(steps),
-            "i_weights__valid": valid,
-            "i_weights__payload": port(weights),
-            "o_psums__ready": np.full_like(valid, ~np.uint64(0)),
-        },
-        warm_up=RESET + 2,
-        products=config.m * config.n * work.activations.shape[1] / a_tile,
-        check=check,
-    )
-
-
-class _Part:
-    """A segment of K as the core takes it, for all rows and columns; payloads of those of a tile.
-
-    Their fields are in the order of docs/specification.md. rows are [64, m], columns [64, n].
-    """
-
-    def __init__(
-        self,
-        work: Workload,
-        term: Term,
-        cut: Segment,
-        first: bool,
-        last: bool,
-        config: TensorCoreConfig,
-    ) -> None:
-        self.config = config
-        rows = work.activations[:, cut.start : cut.stop]
-        digits = term.digits[:, :, cut.start : cut.stop]
-        short = -(cut.stop - cut.start) % config.k
-        digits = np.pad(digits, ((0, 0), (0, 0), (0, short)), constant_values=-1)
-        self._planes, self._steps = len(digits), cut.steps(config)
-        self.beats = self._planes * self._steps
-        aligned, self._exponent, self._nonfinite = golden.precompute(rows, work.fmt, config)
-        tables = golden.table(aligned, config)
-        self._aligned = aligned.reshape(len(rows), self._steps, config.k)
-        self._looked_up = golden.lookup(tables, digits, term.equal, config)
-        self._sum = golden.activation_sum(tables, config)
-        codes = lookup_codes(digits, config)
-        self._codes = codes.reshape(*digits.shape[:2], self._steps, -1)
-        item = Pass(work.fmt, rows, digits, term.equal, Kind(first, last))
-        payloads = Payloads(config)
-        fields = payloads.rescaling(item)
-        if config.subsets:
-            fields = [(payloads.plane_sum(item), config.weight_bits), *fields]
-        self._rescaling, self._rescaling_bits = join(*fields), sum(bits for _, bits in fields)
-        step = np.tile(np.arange(self._steps), self._planes)
-        beat = np.arange(self.beats)
-        self._control = np.stack(
-            [beat == 0, (step == 0) & (not term.equal), step == 0, beat == self.beats - 1], axis=-1
-        )
-
-    def _scaling(self, rows: NDArray[np.intp], beats: int) -> list[Words]:
-        shape = (beats, STREAMS, self.config.m)
-        return [
-            words(np.broadcast_to(self._exponent[rows], shape), self.config.exponent_bits),
-            words(np.broadcast_to(self._nonfinite[rows], shape), 1),
-            words(np.full(shape[:2], self._rescaling), self._rescaling_bits),
-        ]
-
-    def steps(self, rows: NDArray[np.intp], _: NDArray[np.intp]) -> Words:
-        """[beats, bits] of `i_steps`."""
-        values = self._aligned[rows].transpose(2, 0, 1, 3)
-        values = np.tile(values, (self._planes, 1, 1, 1))
-        control = np.broadcast_to(self._control[:, None], (self.beats, STREAMS, 4))
-        fields = [words(values, self.config.aligned_bits), words(control, 1)]
-        return np.concatenate([*fields, *self._scaling(rows, self.beats)], axis=1)
-
-    def weights(self, _: NDArray[np.intp], columns: NDArray[np.intp]) -> Words:
-        """[beats, bits] of `i_weights`."""
-        codes = self._codes[:, columns].transpose(0, 3, 1, 2, 4)
-        codes = codes.reshape(self.beats, *codes.shape[2:])
-        return words(codes, self.config.code_bits // codes.shape[-1])
-
-    def psums(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Words:
-        """[1, bits] of `o_psums`."""
-        psum = self._looked_up.psum[rows[:, None, :], columns[:, :, None]]
-        fields = [words(psum[None], self.config.psum_bits)]
-        fields.append(words(self._sum[rows][None], self.config.sum_bits))
-        if self.config.parity:
-            fields.append(words(self._looked_up.base[rows][None], self.config.odd_bits))
-        return np.concatenate([*fields, *self._scaling(rows, 1)], axis=1)

@@ -9,8 +9,9 @@ from lutppa import liberty
 from lutppa.activity import simulate
 from lutppa.area import synthesise
 from lutppa.flat_netlist import read_netlist
-from lutppa.stimulus import WrongNetlist, lookup_stimulus, random_layer, workload
+from lutppa.stimulus import WrongNetlist, random_layer, workload
 from lutppa.tile import LookupTile
+from lutppa.tile_stimulus import lookup_stimulus
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,9 @@ def test_right_and_wrong_netlists(generic, formats):
     assert stimulus.products == config.m * config.n * config.k / 2
 
     def run(netlist):
-        found = simulate(read_netlist(netlist, unit.module_name, generic), stimulus.ports)
+        found = simulate(
+            read_netlist(netlist, unit.module_name, generic), stimulus.ports, stimulus.streams
+        )
         stimulus.check(found.outputs)
 
     run(text)

@@ -1,0 +1,201 @@
+"""`energy_figures`: energy of a useful product of any design on a real layer, kept by content.
+
+    configuration -> unit -> mapped netlist -> 64 streams of tiles -> results checked -> energy
+
+A netlist whose results are not the golden model's gives no figure.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lutcore.config import TensorCoreConfig
+from lutcore.core import TensorCore
+from lutcore.errors import ConfigError
+from lutcore.unit import BaseUnit
+from lutverif import native
+from lutverif.workload import Layer, load
+
+from .activity import simulate
+from .baseline_stimulus import baseline_stimulus, forms
+from .baselines.array import BaselineArray
+from .baselines.config import BaselineConfig
+from .core_stimulus import core_stimulus
+from .energy import Account, Conditions, account
+from .flat_netlist import Netlist, read_netlist
+from .liberty import Library
+from .mapped import digest, flow, mapped, sources, texts
+from .stimulus import Stimulus, Workload, workload
+from .tile import LookupTile
+from .tile_stimulus import lookup_stimulus
+
+__all__ = ["CYCLES", "GROUP", "LAYER", "Config", "energy_figures", "measured", "real_layer"]
+
+CYCLES = 512
+GROUP = 128
+"""Weights that share a scale, for every design alike."""
+
+LAYER = "block1.gate_up"
+"""The layer of the embedded model that has the most tiles."""
+
+Config = TensorCoreConfig | BaselineConfig
+
+
+def real_layer(model: Path | None = None) -> Layer:
+    """The layer measured by default: of the embedded model, or the first of a checkpoint."""
+    layers = load(model)
+    return next((layer for layer in layers if layer.name == LAYER), layers[0])
+
+
+def measured(
+    netlist: Netlist, stimulus: Stimulus, conditions: Conditions
+) -> tuple[Account, float]:
+    """Energy of an average cycle, and its useful products; WrongNetlist for wrong results."""
+    activity = simulate(netlist, stimulus.ports, stimulus.streams, warm_up=stimulus.warm_up)
+    stimulus.check(activity.outputs)
+    return account(netlist, activity, conditions), stimulus.work(activity)
+
+
+def _unit(config: Config, whole: bool) -> BaseUnit:
+    if isinstance(config, TensorCoreConfig):
+        # Names reach the Verilog of nothing.
+        config = replace(config, name="measured")
+        return TensorCore(config) if whole else LookupTile(config)
+    if whole:
+        raise ConfigError("whole must be False for a baseline, which has nothing around its array")
+    return BaselineArray(config)
+
+
+def _stimuli(
+    config: Config, whole: bool, work: Workload, weights: str, cycles: int
+) -> Iterator[tuple[str, Stimulus]]:
+    """By form of the weights: a design that takes several is measured with each."""
+    if isinstance(config, TensorCoreConfig):
+        yield "", (core_stimulus if whole else lookup_stimulus)(work, config, cycles)
+        return
+    for form in forms(config, weights):
+        yield form, baseline_stimulus(work, config, form, cycles)
+
+
+def energy_figures(
+    config: Config,
+    library: Library,
+    weights: str,
+    activations: str,
+    *,
+    whole: bool = False,
+    layer: Layer | None = None,
+    cycles: int = CYCLES,
+    conditions: Conditions | None = None,
+) -> dict[str, Any]:
+    """Energy in fJ of a useful product (multiply-accumulate), as JSON can hold it.
+
+    config       of the product or of a baseline
+    weights      w1 to w8, or ternary: how `layer` is quantised, in groups of GROUP
+    activations  name of an activation format
+    whole        the whole core, precompute and rescale included, not its tile of tables and lanes
+    layer        a linear layer with its activations; by default one of the embedded model
+    cycles       of steps that are simulated, at least
+
+    Keys: `fj`; its parts `data`, `clock`, `internal`, `leakage`; `units`, the same total by suffix
+    of the module ("" for what the ports drive); `products` of a cycle; `form` in which the weights
+    were given, the best of those that the design takes, with `forms` all of them; `layer`.
+    ConfigError where the design does not take such operands. The figures are kept by content.
+    """
+    layer = real_layer() if layer is None else layer
+    conditions = conditions or Conditions()
+    unit = _unit(config, whole)
+    modules = _texts(unit)
+    key = digest(
+        json.dumps([modules, weights, activations, whole, cycles, asdict(conditions), repr(config)]),
+        layer.name, str(hash_of(layer)), library.sha256, flow(), _sources(),
+    )  # fmt: skip
+
+    def build(work: Path) -> None:
+        found = _figures(
+            config, unit, modules, library, weights, activations, whole, layer, cycles, conditions
+        )
+        (work / "figures.json").write_text(json.dumps(found))
+
+    with native.cached(f"energy-{key}", build) as entry:
+        return json.loads((entry / "figures.json").read_text())
+
+
+def _figures(
+    config: Config,
+    unit: BaseUnit,
+    modules: dict[str, str],
+    library: Library,
+    weights: str,
+    activations: str,
+    whole: bool,
+    layer: Layer,
+    cycles: int,
+    conditions: Conditions,
+) -> dict[str, Any]:
+    work = workload(layer, weights, activations, GROUP)
+    found: dict[str, dict[str, Any]] = {}
+    for form, stimulus in _stimuli(config, whole, work, weights, cycles):
+        netlist = _netlist(unit, modules, library)
+        spent, products = measured(netlist, stimulus, conditions)
+        total = spent.total / products
+        prefix = f"{unit.top}_"
+        found[form] = {
+            "fj": total.total,
+            "data": total.data,
+            "clock": total.clock,
+            "internal": total.internal,
+            "leakage": total.leakage,
+            "units": {
+                name.removeprefix(prefix): (energy / products).total
+                for name, energy in spent.modules.items()
+            },
+            "products": products,
+        }
+    if not found:
+        raise ConfigError(f"weights must be of a width that the design takes, not {weights}")
+    best = min(found, key=lambda form: found[form]["fj"])
+    return found[best] | {
+        "form": best,
+        "forms": {form: figures["fj"] for form, figures in found.items()},
+        "layer": layer.name,
+    }
+
+
+_kept: dict[str, Netlist] = {}
+
+
+def _netlist(unit: BaseUnit, modules: dict[str, str], library: Library) -> Netlist:
+    """The mapped netlist; the last one is kept, since it is measured in several formats."""
+    key = digest(json.dumps(modules), library.sha256)
+    if key not in _kept:
+        synthesis = mapped(unit, modules, library)
+        _kept.clear()
+        _kept[key] = read_netlist(synthesis.netlist, synthesis.top, library)
+    return _kept[key]
+
+
+def _texts(unit: BaseUnit) -> dict[str, str]:
+    return texts(unit)
+
+
+def hash_of(layer: Layer) -> str:
+    """A name for the numbers of a layer."""
+    return digest(layer.weights.tobytes().hex(), layer.activations.tobytes().hex())
+
+
+@functools.cache
+def _sources() -> str:
+    """Hash of what simulates, stimulates and accounts."""
+    here = Path(__file__).parent
+    return digest(
+        sources(*(str(path) for path in sorted(here.glob("*.py")))),
+        sources(str(Path(native.__file__).parent)), np.__version__,
+    )  # fmt: skip
