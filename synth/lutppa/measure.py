@@ -21,12 +21,12 @@ import lutcore
 from lutcore.errors import InputError, LutCoreError
 from lutverif import native
 
-from . import designs, fanout, fpga, mapped, report
+from . import designs, fanout, fpga, mapped, product_energy, report
 from .designs import Built
 from .gates import gates
 from .liberty import Library
 
-__all__ = ["KINDS", "Job", "Kind", "Record", "find", "keep", "measure"]
+__all__ = ["KINDS", "Job", "Kind", "Record", "applies", "find", "keep", "measure"]
 
 DESIGN = "lut"
 """The design of a point that names none."""
@@ -59,12 +59,14 @@ class Kind:
     options  the fields of a point that it takes, each with its default
     flow     hash of what it runs: its own sources and tools
     cells    whether it depends on the cell library
+    process  whether that must be the library of a process
     """
 
     run: Callable[[Job], Figures]
     flow: Callable[[], str]
     options: Mapping[str, Any] = field(default_factory=dict)
     cells: bool = True
+    process: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,17 @@ def _fanout(job: Job) -> Figures:
     return fanout.count(job.built, job.modules, job.library)
 
 
+def _energy(job: Job) -> Figures:
+    options = job.options
+    return product_energy.energy_figures(
+        job.built.unit.config,
+        job.library,
+        str(options["format"]),
+        job.built.activations[0],
+        whole=bool(options["whole"]),
+    )
+
+
 def _fpga(job: Job) -> Figures:
     family, place = str(job.options["family"]), bool(job.options["place"])
     unit = fpga.part(job.built.unit, str(job.options["unit"]))
@@ -128,6 +141,9 @@ def _fpga(job: Job) -> Figures:
 KINDS: dict[str, Kind] = {
     "area": Kind(_area, mapped.flow),
     "fanout": Kind(_fanout, lambda: mapped.digest(mapped.flow(), mapped.sources(fanout.__file__))),
+    "energy": Kind(
+        _energy, lambda: product_energy.flow_hash(), {"format": "w2", "whole": False}, process=True
+    ),
     "fpga": Kind(_fpga, fpga.flow, {"family": "ecp5", "unit": "", "place": True}, cells=False),
 }
 """Every kind of measurement."""
@@ -159,6 +175,12 @@ def _point_key(point: Point, library: Library) -> str:
     text = json.dumps(point, sort_keys=True)
     cells = library.sha256 if kind.cells else ""
     return "point-" + mapped.digest(text, _generators(), cells, kind.flow(), says)
+
+
+def applies(point: Point, library: Library) -> bool:
+    """Whether a point can be measured on this library; also where it is wrong, which is said."""
+    kind = KINDS.get(str(point.get("kind", "area")))
+    return kind is None or not kind.process or library.unit != "NAND2"
 
 
 def find(point: Point, library: Library) -> Record | None:

@@ -255,7 +255,14 @@ def table(records: Sequence[Record]) -> Table:
 def measured(
     sweep: Sweep, library: Path | None, console: Console, processes: int | None, scheduler: str
 ) -> list[Record]:
-    """`run` with a progress bar, and a line at the end on how many points were there already."""
+    """`run` with a progress bar, and lines at the end on how many points were there already.
+
+    Points that this library cannot have are left out.
+    """
+    cells = liberty.read(library)
+    points = [point for point in sweep.points if measure.applies(point, cells)]
+    left_out = len(sweep.points) - len(points)
+    sweep = Sweep(sweep.name, points)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(f"sweep {sweep.name}", total=len(sweep.points))
@@ -273,6 +280,8 @@ def measured(
         f"{len(records) - kept - errors} measured now, {errors} with errors",
         highlight=False,
     )
+    if left_out:
+        console.print(f"left out: {left_out} points that need the library of a process")
     return records
 
 

@@ -14,14 +14,15 @@ LIMITS = (8, 16, 32)
 COLUMNS = (4, 8, 16, 32, 64, 128, 256)
 
 
-MANY = (8, 16)
-"""Weights a step above which a variant is in the plot of groups, and from which it has many."""
+STEP = range(20, 29)
+"""Weights a step of the variants in the plot of groups: about as many for every group."""
 
 
 def _plain(area: Area) -> bool:
     """Whether this is the product with weights of four bits and INT8 activations."""
-    formats = (area.parameters["weight_bits"], area.design["activations"])
-    return area.role == "lut" and formats == (4, ["int8"])
+    if area.role != "lut" or "w4" not in area.cycles or "w5" in area.cycles:
+        return False
+    return area.design["activations"] == ["int8"]
 
 
 def group(results: Results) -> Section:
@@ -34,7 +35,7 @@ def group(results: Results) -> Section:
     rows = []
     unit = results.unit
     plot = figure("lookup group g", f"{unit} a one-bit product, lanes")
-    lines: dict[tuple[int, bool], dict[int, float]] = {}
+    lines: dict[int, dict[int, float]] = {}
     names = ("table_bits", "lookup_group", "groups_per_step")
     found.sort(key=lambda area: tuple(area.parameters[name] for name in names))
     for area in found:
@@ -55,25 +56,20 @@ def group(results: Results) -> Section:
                 measured * k / total,
             ]
         )
-        if k > MANY[0]:
-            lines.setdefault((t, k >= MANY[1]), {})[g] = measured
-    for number, ((t, many), line) in enumerate(sorted(lines.items())):
-        weights = f"{MANY[1]} or more" if many else f"{MANY[0] + 1} to {MANY[1] - 1}"
+        if k in STEP:
+            lines.setdefault(t, {})[g] = measured
+    for number, (t, line) in enumerate(sorted(lines.items())):
         plot.add_trace(
             Scatter(
                 x=sorted(line),
                 y=[line[g] for g in sorted(line)],
                 mode="lines+markers",
-                name=f"{t} bits, {weights} weights a step",
-                line={"dash": "solid" if many else "dot"},
+                name=f"entries of {t} bits",
                 marker={"symbol": MARKS[number % len(MARKS)], "size": 8},
             )
         )
     plot.update_xaxes(dtick=1)
-    best = {
-        t: min(((line[g], g) for (bits, _), line in lines.items() if bits == t for g in line))
-        for t in sorted({t for t, _ in lines})
-    }
+    best = {t: min((value, g) for g, value in line.items()) for t, line in sorted(lines.items())}
     text = [
         "A larger group looks more weights up at once, but its table has 2^(g-1) entries. First "
         "principles, for a bit of entry and a weight: selection (2^(g-1) - 1)/g multiplexers, "
@@ -81,7 +77,7 @@ def group(results: Results) -> Section:
         "instead, and no negation; and, over the k weights of a "
         "step, the accumulator with its adder, register, clear and shift. Counts are of the smallest "
         "cells of the library; measured is the mapped lane.",
-        "Best measured: "
+        f"Best measured at {STEP[0]} to {STEP[-1]} weights a step: "
         + "; ".join(f"{t}-bit entries g = {g} at {v:.3f} {unit}" for t, (v, g) in best.items())
         + ".",
     ]
@@ -102,7 +98,7 @@ def group(results: Results) -> Section:
         "The best lookup group",
         text,
         [Table("lookup_group", f"{unit} a one-bit product", columns, rows, 3)],
-        [Plot("Measured lanes, accumulator included", plot)],
+        [Plot(f"Measured lanes of {STEP[0]} to {STEP[-1]} weights a step", plot)],
     )
 
 
