@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.formats import FP32, FloatFormat
+from lutcore.numbers import decode, encode, rounded
 
 __all__ = ["GPUS", "LOWEST", "NAN", "Numerics", "fused_dot", "matmul", "narrow_codes", "narrow_dot"]
 
@@ -219,3 +220,22 @@ def narrow_codes(weights: NDArray[Any], name: str) -> NDArray[np.int64]:
     if name.startswith("w"):
         return (wide + (1 << int(name[1:])) - 1) >> 1
     return wide & (15 if name == "int4" else 3)
+
+
+def dequantised(
+    digits: NDArray[Any], scales: NDArray[Any], zeros: NDArray[Any], fmt: FloatFormat
+) -> NDArray[np.int64]:
+    """Codes of RN(scale (d - zero)) for integers d, codes of scales, and integer zero points.
+
+    All are broadcast. Ties go to even; what is too large becomes infinity, or NaN where there is
+    none. A scale that is no number passes with the sign of d - zero.
+    """
+    factor = np.asarray(digits, np.int64) - zeros
+    scale = decode(scales, fmt)
+    sign = 1 << (fmt.bits - 1)
+    # A significand times a small integer is exact in float64.
+    value = rounded(np.where(np.isfinite(scale), scale, 0.0) * factor, fmt)
+    negative = (scales & sign != 0) ^ (factor < 0)
+    code = (encode(value, fmt).astype(np.int64) & (sign - 1)) | negative * sign
+    passed = (scales & (sign - 1)) | negative * sign
+    return np.where(np.isfinite(scale), code, passed)

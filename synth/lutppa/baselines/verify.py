@@ -9,10 +9,12 @@ from lutverif.bench.runner import BenchFailure, run_unit
 
 from .array import BaselineArray
 from .config import BaselineConfig
+from .dequantise import CoreConfig
 from .mac_array import MacArray
 from .mac_config import NARROW, MacConfig
+from .mac_core import MacCore
 
-__all__ = ["CONFIGURATIONS", "MAC_CONFIGURATIONS", "check"]
+__all__ = ["CONFIGURATIONS", "CORES", "MAC_CONFIGURATIONS", "check"]
 
 
 def _small(design: str, coding: str, terms: int, **more: int) -> BaselineConfig:
@@ -72,19 +74,37 @@ MAC_CONFIGURATIONS: dict[str, MacConfig] = {
 """Every format, every narrow weight, every number of stages."""
 
 
+CORES: dict[str, CoreConfig] = {
+    **{
+        f"core-{codes}-{zero_bits}": CoreConfig(
+            mac=MacConfig(m=2, n=2, k=4, stages=index % 2), codes=codes, zero_bits=zero_bits
+        )
+        for index, codes in enumerate(("w1", "ternary", "w2", "w4"))
+        for zero_bits in (0, 5)
+    },
+    "core-bf16": CoreConfig(mac=MacConfig(m=1, n=2, k=4, operand="bf16"), codes="w4", zero_bits=3),
+    "core-e4m3": CoreConfig(mac=MacConfig(m=1, n=2, k=4, operand="e4m3"), codes="w2", zero_bits=2),
+}
+"""Every code with and without zero points."""
+
+
 def check(name: str) -> int:
     """Runs the bench of one configuration; the number of its tests, all passed."""
-    config = (CONFIGURATIONS | MAC_CONFIGURATIONS)[name]
-    integers = isinstance(config, BaselineConfig)
-    unit = BaselineArray(config) if integers else MacArray(config)
-    bench = f"lutppa.bench.{'integer' if integers else 'mac'}"
-    return run_unit(bench, unit, unit_design(unit), config.to_json(), f"baseline {name}")
+    config = (CONFIGURATIONS | MAC_CONFIGURATIONS | CORES)[name]
+    if isinstance(config, BaselineConfig):
+        bench, unit = "integer", BaselineArray(config)
+    elif isinstance(config, MacConfig):
+        bench, unit = "mac", MacArray(config)
+    else:
+        bench, unit = "mac_core", MacCore(config)
+    label = f"baseline {name}"
+    return run_unit(f"lutppa.bench.{bench}", unit, unit_design(unit), config.to_json(), label)
 
 
 def main() -> int:
     """The command; its exit status is 1 if an RTL differs from the golden model."""
     try:
-        for name in [*CONFIGURATIONS, *MAC_CONFIGURATIONS]:
+        for name in [*CONFIGURATIONS, *MAC_CONFIGURATIONS, *CORES]:
             print(f"{name}: {check(name)} tests passed", flush=True)
     except BenchFailure as failure:
         print(failure)

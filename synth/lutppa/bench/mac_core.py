@@ -1,0 +1,91 @@
+"""Bench of `MacCore`: activations, codes and scales to FP32 sums, against the golden model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from lutppa.baselines.dequantise import CoreConfig
+from lutppa.baselines.golden_mac import dequantised, matmul, narrow_codes
+from lutppa.baselines.mac_config import NARROW
+from lutppa.bench.mac import LONGEST, numbers
+from lutverif.bench.payloads import join
+from lutverif.bench.runner import CONFIGURATION
+from lutverif.bench.streams import Bench
+
+INPUTS, OUTPUTS = ("i_activations", "i_weights", "i_scales"), ("o_results",)
+
+
+def _round(rng: np.random.Generator, config: CoreConfig) -> dict[str, list[int]]:
+    """One sum of every tile that takes turns, in groups of any length; tiles share the scales."""
+    c, mac = config, config.mac
+    steps, tiles = int(rng.integers(1, LONGEST + 1)), mac.stages + 1
+    length = steps * mac.k
+    ends = np.r_[rng.random(steps - 1) < 0.4, True]
+    group = np.repeat(np.cumsum(ends) - ends, mac.k)
+    half = 1 << c.zero_bits >> 1
+    scales = numbers(rng, (mac.n, ends.sum()), mac.fmt)
+    zeros = rng.integers(-half, half or 1, (mac.n, ends.sum()))
+    activations = [numbers(rng, (mac.m, length), mac.fmt) for _ in range(tiles)]
+    digits = [rng.choice(NARROW[c.codes], (mac.n, length)) for _ in range(tiles)]
+    beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
+    for scale, zero in zip(scales.T, zeros.T, strict=True):
+        pairs = [
+            join((s, mac.fmt.bits), (z, c.zero_bits)) for s, z in zip(scale, zero, strict=True)
+        ]
+        beats["i_scales"].append(join((np.array(pairs, object), mac.fmt.bits + c.zero_bits)))
+    for step in range(steps):
+        own = slice(step * mac.k, (step + 1) * mac.k)
+        control = [(step == 0, 1), (step == steps - 1, 1)]
+        for tile in range(tiles):
+            codes = narrow_codes(digits[tile][:, own], c.codes)
+            beats["i_activations"].append(join((activations[tile][:, own], mac.fmt.bits), *control))
+            end = ends[step] and tile == tiles - 1
+            beats["i_weights"].append(join((codes, c.code_bits), (end, 1)))
+    for a, d in zip(activations, digits, strict=True):
+        weights = dequantised(d, scales[:, group], zeros[:, group], mac.fmt)
+        beats["o_results"].append(join((matmul(a, weights, mac.fmt, mac.numerics).T, 32)))
+    return beats
+
+
+def _traffic(
+    rng: np.random.Generator, config: CoreConfig, count: int
+) -> tuple[dict[str, list[int]], list[int]]:
+    """Beats of `count` rounds, and the steps that each takes."""
+    rounds = [_round(rng, config) for _ in range(count)]
+    names = (*INPUTS, *OUTPUTS)
+    beats = {name: [word for beat in rounds for word in beat[name]] for name in names}
+    return beats, [len(beat["i_weights"]) for beat in rounds]
+
+
+def _configuration() -> CoreConfig:
+    return CoreConfig.from_json(Path(os.environ[CONFIGURATION]).read_text())
+
+
+@cocotb.test()
+async def random_rounds(dut: Any) -> None:
+    """Codes, scales and zero points of every kind; stalls on all streams; resets in the middle."""
+    config, rng = _configuration(), np.random.default_rng(25)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    await bench.exercise(lambda: _traffic(rng, config, 12)[0], 18)
+
+
+@cocotb.test()
+async def cycle_contract(dut: Any) -> None:
+    """Groups and sums without a gap; results 2 + stages cycles after their last steps."""
+    config, rng = _configuration(), np.random.default_rng(26)
+    bench = Bench(dut, INPUTS, OUTPUTS)
+    await bench.reset()
+    beats, steps = _traffic(rng, config, 12)
+    bench.send(beats)
+    await bench.finish()
+    taken = bench.inputs["i_weights"].moves
+    assert taken == bench.inputs["i_activations"].moves
+    assert taken == list(range(taken[0], taken[0] + len(taken))), "a gap"
+    tiles = config.mac.stages + 1
+    ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
+    assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.mac.stages for end in ends]
