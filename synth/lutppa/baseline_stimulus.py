@@ -66,9 +66,7 @@ def _codes(work: Workload, form: str, config: BaselineConfig) -> tuple[NDArray[A
     return stored[None], False
 
 
-def baseline_stimulus(
-    work: Workload, config: BaselineConfig, form: str, cycles: int
-) -> Stimulus:
+def baseline_stimulus(work: Workload, config: BaselineConfig, form: str, cycles: int) -> Stimulus:
     """Stimulus of `baselines.array.BaselineArray`: whole tiles, at least `cycles` of steps.
 
     Sums end where a weight group ends, or `config.block` does; planes outside, steps inside.

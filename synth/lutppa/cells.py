@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,75 +16,19 @@ from numpy.typing import NDArray
 from lutcore.errors import InputError
 
 from .expression import names
+from .groups import Group, cell_texts, head, parse
 from .liberty import Library
 
 __all__ = [
     "Arc",
     "EnergyTable",
-    "Group",
     "PowerCell",
     "PowerLibrary",
     "State",
-    "cell_texts",
     "read_power",
 ]
 
-_TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
-# Delays are not needed, and are nine tenths of the text; such a group holds groups of one level.
-_TIMING = re.compile(
-    r"\b(?:timing|receiver_capacitance)\s*\([^(){}]*\)\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}"
-)
 _RAILS = ("primary_ground", "backup_ground", "internal_ground")
-
-
-@dataclass
-class Group:
-    """`kind (arguments) { attributes, groups }`; the values of an attribute are text."""
-
-    kind: str
-    arguments: list[str]
-    attributes: dict[str, list[str]] = field(default_factory=dict)
-    groups: list[Group] = field(default_factory=list)
-
-    def all(self, kind: str) -> Iterator[Group]:
-        """The groups of that kind inside."""
-        return (group for group in self.groups if group.kind == kind)
-
-    def text(self, name: str, default: str = "") -> str:
-        """The first value of an attribute."""
-        return self.attributes.get(name, [default])[0]
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """All numbers in the values of an attribute."""
-        words = " ".join(self.attributes.get(name, [])).replace(",", " ").replace("\\", " ")
-        return np.array([float(word) for word in words.split()])
-
-
-def _parse(text: str) -> Group:
-    """The groups of a text, as those of a nameless one; EOFError where one does not end."""
-    root = Group("", [])
-    path = [root]
-    words: list[str] = []
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token == "{":
-            group = Group(words[0], words[1:]) if words else Group("", [])
-            path[-1].groups.append(group)
-            path.append(group)
-            words = []
-        elif token in ("}", ";"):
-            if words:
-                path[-1].attributes.setdefault(words[0], []).extend(words[1:])
-            words = []
-            if token == "}":
-                path.pop()
-                if not path:
-                    raise EOFError
-        elif token[0] not in "():,\\" and not token.startswith("/*"):
-            words.append(token.strip('"'))
-    if len(path) != 1:
-        raise EOFError
-    return root
 
 
 @dataclass(frozen=True)
@@ -204,57 +148,37 @@ def _unit(text: str, symbol: str, file: str) -> float:
 def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
     """The units of a library and the named cells; InputError where it lacks what power needs."""
     text = library.text
-    starts = {match[1]: match.start() for match in _CELL.finditer(text)}
-    head = _parse(_TIMING.sub("", text[: min(starts.values())]) + "}").groups[0]
-    if "nom_voltage" not in head.attributes:
+    top, spans = head(text), dict(cell_texts(text))
+    if "nom_voltage" not in top.attributes:
         raise InputError(
             f"{library.file}: has no nom_voltage, without which there is no energy; "
             "`nom_voltage : VOLTS;` would do"
         )
-    size, unit = head.attributes["capacitive_load_unit"]
+    size, unit = top.attributes["capacitive_load_unit"]
     farads = _unit(f"{size}{unit}", "f", library.file)
-    volts = _unit(head.text("voltage_unit", "1V"), "V", library.file)
+    volts = _unit(top.text("voltage_unit", "1V"), "V", library.file)
     found: dict[str, PowerCell] = {}
-    templates = {group.arguments[0]: group for group in head.all("power_lut_template")}
+    templates = {group.arguments[0]: group for group in top.all("power_lut_template")}
     largest = 0.0
     for name in sorted(set(cells)):
-        if name not in starts:
+        if name not in spans:
             raise InputError(f"{library.file}: has no cell {name}")
-        group = _parse(_TIMING.sub("", text[starts[name] : _end(text, starts[name])])).groups[0]
-        found[name] = _cell(group, templates)
+        group = parse(spans[name]).groups[0]
+        # Some files end the area's line without a semicolon, which `parse` cannot know.
+        found[name] = _cell(group, templates, library.cells[name].area)
         largest = max([largest, *(t.slews[-1] for a in found[name].arcs for _, t in a.rise)])
     return PowerLibrary(
-        voltage=float(head.text("nom_voltage")) * volts,
-        time_ps=_unit(head.text("time_unit", "1ns"), "s", library.file) / 1e-12,
+        voltage=float(top.text("nom_voltage")) * volts,
+        time_ps=_unit(top.text("time_unit", "1ns"), "s", library.file) / 1e-12,
         capacitance_ff=farads / 1e-15,
-        leakage_nw=_unit(head.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
+        leakage_nw=_unit(top.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
         energy_fj=farads * volts**2 / 1e-15,
         largest_slew=largest,
         cells=found,
     )
 
 
-def cell_texts(text: str) -> Iterator[tuple[str, str]]:
-    """Name and text of every cell of a library."""
-    for match in _CELL.finditer(text):
-        yield match[1], text[match.start() : _end(text, match.start())]
-
-
-_CELL = re.compile(r'\bcell\s*\(\s*"?(\w+)"?\s*\)\s*\{')
-_BRACE = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|[{}]', re.DOTALL)
-
-
-def _end(text: str, start: int) -> int:
-    """Where the group that starts at `start` ends."""
-    depth = 0
-    for match in _BRACE.finditer(text, start):
-        depth += (match[0] == "{") - (match[0] == "}")
-        if match[0] == "}" and not depth:
-            return match.end()
-    raise EOFError
-
-
-def _cell(group: Group, templates: dict[str, Group]) -> PowerCell:
+def _cell(group: Group, templates: dict[str, Group], area: float) -> PowerCell:
     ground = {
         pin.arguments[0]
         for pin in (*group.all("pg_pin"), *group.all("pin"))
@@ -286,7 +210,7 @@ def _cell(group: Group, templates: dict[str, Group]) -> PowerCell:
         leakage.append(("", float(group.text("cell_leakage_power", "0")), False))
     return PowerCell(
         name=group.arguments[0],
-        area=float(group.text("area", "0")),
+        area=area,
         inputs=inputs,
         outputs=outputs,
         clocks=tuple(clocks),

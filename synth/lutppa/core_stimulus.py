@@ -76,9 +76,7 @@ def _wrapped(
     columns = np.arange(-(-weights.shape[0] // config.n) * config.n) % weights.shape[0]
     rows = np.arange(-(-len(activations) // config.m) * config.m) % len(activations)
     if isinstance(weights, TernaryWeights):
-        whole = replace(
-            weights, ternary=weights.ternary[columns], scales=weights.scales[columns]
-        )
+        whole = replace(weights, ternary=weights.ternary[columns], scales=weights.scales[columns])
     else:
         whole = replace(
             weights,

@@ -28,13 +28,14 @@ from lutverif.workload import load
 
 from .activity import Activity, simulate
 from .area import Synthesis, synthesise
-from .cells import Arc, cell_texts, read_power
+from .cells import Arc, read_power
 from .energy import Conditions, account
 from .flat_netlist import HIGH, LOW, Netlist, read_netlist
+from .groups import cell_texts
 from .liberty import Library
 from .stimulus import workload
-from .tile_stimulus import lookup_stimulus
 from .tile import LookupTile
+from .tile_stimulus import lookup_stimulus
 
 __all__ = ["LIMIT", "Compared", "compare", "cross_check", "flat_verilog", "merged"]
 

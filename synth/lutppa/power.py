@@ -1,140 +1,235 @@
-"""Energy of a useful product on real model data: `python -m lutppa.power --liberty FILE`.
+"""Energy of a useful product, of every design on the same data: `python -m lutppa.power`.
 
-    tile -> mapped netlist -> real layers, 64 streams -> psums checked -> energy by unit and class
+    design -> mapped netlist -> a real layer, 64 streams -> results checked -> energy by class
 
-Tables, weight registers, lanes and their clock pins are counted; precompute, rescale and a clock
-tree are not. Activity is free of glitches. A netlist whose psums are wrong gives no figure.
+A row appears as it is measured, and is kept: the next run prints it at once. Rows of a core and of
+its opponents have the same layer, the same quantised weights in groups of 128 and the same
+activations. Tables, operand and weight registers, lanes and their clock pins are counted; rows
+`all in` add precompute and rescale. No clock tree; no glitches.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.errors import InputError, LutCoreError
-from lutcore.export import unit_design
-from lutverif.workload import Layer, load
+from lutverif.workload import Layer
 
-from .activity import simulate
-from .area import synthesise
-from .energy import Account, Conditions, Energy, account
-from .flat_netlist import Netlist, read_netlist
+from .baselines.config import BaselineConfig
+from .baselines.mac_config import MacConfig
+from .energy import Conditions
 from .liberty import Library, read
 from .opensta import LIMIT, cross_check
-from .stimulus import Stimulus, lookup_stimulus, random_layer, workload
-from .tile import LookupTile
+from .product_energy import CYCLES, GROUP, Config, energy_figures, real_layer
+from .stimulus import random_layer
 
-__all__ = ["CONFIGS", "FORMATS", "Measured", "measure", "measured"]
+__all__ = ["OWN", "RATIOS", "Subject", "ratios", "subjects"]
 
-CONFIGS = (
-    PRESETS["paper"],
-    PRESETS["wide"],
-    replace(PRESETS["wide"], name="wide8", table_bits=8),
-    replace(PRESETS["wide"], name="pairs", lookup_group=2, groups_per_step=8),
-)
-FORMATS = [(w, a) for w in ("w1", "w2", "w4", "ternary") for a in ("int8", "fp16")]
-CYCLES = 512
-LAYER = "block1.gate_up"
-"""The layer of the embedded model that has the most tiles."""
-
-
-def measured(netlist: Netlist, stimulus: Stimulus, conditions: Conditions) -> Account:
-    """Energy a cycle of any design on any stimulus; WrongNetlist where its results are wrong."""
-    activity = simulate(netlist, stimulus.ports, warm_up=stimulus.warm_up)
-    stimulus.check(activity.outputs)
-    return account(netlist, activity, conditions)
+WIDTHS = ("w1", "w2", "w4", "ternary")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Energy of a useful product, fJ: in all, and by module of the tile."""
+class Subject:
+    """A design, and the formats (weights, activations) in which it is measured."""
 
-    config: TensorCoreConfig
+    name: str
+    config: Config
+    formats: tuple[tuple[str, str], ...]
+    whole: bool = False
+
+
+def _own(name: str, base: str, **more: Any) -> TensorCoreConfig:
+    return replace(PRESETS[base], name=name, **more)
+
+
+def _all(activations: str, widths: tuple[str, ...] = WIDTHS) -> tuple[tuple[str, str], ...]:
+    return tuple((width, activations) for width in widths)
+
+
+_BOTH = _all("int8") + _all("fp16")
+OWN = (
+    ("lut dense", _own("dense", "dense"), _all("fp16", ("w1",))),
+    ("lut dense, 2 planes", _own("dense_2", "dense", weight_bits=2), _all("fp16", ("w2",))),
+    ("lut dense, 4 planes", _own("dense_4", "dense", weight_bits=4), _all("fp16", ("w2", "w4"))),
+    ("lut dense8, 1 plane", _own("dense8_1", "dense8", weight_bits=1), _all("int8", ("w1",))),
+    ("lut dense8", _own("dense8", "dense8"), _all("int8", ("w1", "w2", "ternary"))),
+    ("lut dense8, 4 planes", _own("dense8_4", "dense8", weight_bits=4), _all("int8", ("w4",))),
+    ("lut paper", PRESETS["paper"], _BOTH),
+    ("lut wide", PRESETS["wide"], _BOTH),
+)
+"""Tiles of the product: name, configuration, formats."""
+
+
+def subjects(m: int, n: int) -> list[Subject]:
+    """Every design, in tiles of m rows and n columns."""
+
+    def integer(design: str, coding: str, **more: int) -> BaselineConfig:
+        return BaselineConfig(
+            design=design, coding=coding, m=m, n=n, **({"terms": 16, "block": GROUP} | more)
+        )
+
+    def floating(weights: str = "") -> MacConfig:
+        return MacConfig(m=m, n=n, weights=weights)
+
+    int8 = _all("int8")
+    found = [
+        Subject(name, replace(config, m=m, n=n, rescale_columns=max(1, n // 4)), formats)
+        for name, config, formats in OWN
+    ]
+    found += [
+        Subject(f"{own.name}, all in", own.config, own.formats, whole=True)
+        for own in found
+        if own.name in ("lut dense", "lut dense8")
+    ]
+    found += [
+        Subject("MAC INT8", integer("mac", "integer"), int8),
+        Subject("ADD 0/1", integer("add", "unsigned"), int8),
+        Subject("ADD -1/+1", integer("add", "odd"), int8),
+        Subject(
+            "ADD 0/1, 2 bits", integer("add", "unsigned", weight_bits=2), _all("int8", ("w2",))
+        ),
+        Subject("ADD 0/1, 1 bit", integer("add", "unsigned", weight_bits=1), _all("int8", ("w1",))),
+    ]
+    found += [
+        Subject(
+            f"native INT8 x {bits}, {coding}",
+            integer("native", coding, weight_bits=bits),
+            ((f"w{bits}", "int8"),),
+        )
+        for bits in (1, 2, 4)
+        for coding in (("unsigned", "odd") if bits == 1 else ("unsigned", "integer", "odd"))
+    ]
+    found += [
+        Subject(
+            "native INT8 x ternary",
+            integer("native", "ternary", weight_bits=2),
+            (("ternary", "int8"),),
+        ),
+        Subject("full table", integer("full", "unsigned", lookup_group=4), int8),
+        Subject("UNPU-like", integer("half", "odd", lookup_group=4), int8),
+        Subject("UNPU-like, own tables", integer("half", "odd", lookup_group=4, readers=1), int8),
+        Subject("UNPU-like, folded", integer("folded", "odd", lookup_group=4), int8),
+        Subject("MAC FP16", floating(), (*_all("fp16"), ("ordinary", "fp16"))),
+    ]
+    found += [
+        Subject(f"native FP16 x {width}", floating(width), ((width, "fp16"),)) for width in WIDTHS
+    ]
+    return found
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times the energy of our best an opponent's best takes; floor and goal asked."""
+
+    name: str
     weights: str
     activations: str
-    data: str
-    total: Energy
-    modules: dict[str, Energy]
+    opponents: tuple[str, ...]
+    floor: float
+    goal: float
 
 
-def measure(
-    config: TensorCoreConfig,
-    library: Library,
-    layers: list[Layer],
-    conditions: Conditions,
-    formats: list[tuple[str, str]] = FORMATS,
-    cycles: int = CYCLES,
-) -> Iterator[Measured]:
-    """A tile of `config` on every layer in every format of weights and activations."""
-    unit = LookupTile(config)
-    synthesis = synthesise(unit_design(unit), unit.module_name, library)
-    netlist = read_netlist(synthesis.netlist, synthesis.top, library)
-    for layer in layers:
-        for weights, activations in formats:
-            work = workload(layer, weights, activations, config.block)
-            stimulus = lookup_stimulus(work, config, cycles)
-            found = measured(netlist, stimulus, conditions)
-            modules = {
-                name.removeprefix(f"{unit.top}_"): energy / stimulus.products
-                for name, energy in found.modules.items()
-            }
-            total = found.total / stimulus.products
-            yield Measured(config, weights, activations, layer.name, total, modules)
+RATIOS = (
+    Ratio("FP16 MAC", "w1", "fp16", ("MAC FP16",), 11.2, 20.0),
+    Ratio("INT8 MAC", "w2", "int8", ("MAC INT8",), 3.0, 5.0),
+    Ratio("ADD", "w1", "int8", ("ADD",), 1.0, 1.3),
+    Ratio("ADD", "w2", "int8", ("ADD",), 1.0, 1.3),
+    Ratio("native", "w1", "int8", ("native INT8",), 1.0, 1.0),
+    Ratio("native", "w2", "int8", ("native INT8",), 1.0, 1.0),
+    Ratio("native", "w4", "int8", ("native INT8",), 1.0, 1.0),
+    Ratio("native", "ternary", "int8", ("native INT8",), 1.0, 1.0),
+    Ratio("native", "w1", "fp16", ("native FP16",), 5.0, 5.0),
+    Ratio("UNPU-like, own tables", "w2", "int8", ("UNPU-like, own",), 1.6, 1.6),
+    Ratio("UNPU-like, shared tables", "w2", "int8", ("UNPU-like",), 1.0, 1.6),
+)
+"""Opponents by the start of their names. A floor of 1.0 is parity, where no other was asked."""
+
+Found = dict[tuple[str, str, str], dict[str, Any]]
+"""Figures by design, weights and activations."""
 
 
-def real_layer(model: Path | None) -> Layer:
-    """The layer measured by default: of the embedded model, or the first of a checkpoint."""
-    layers = load(model)
-    return next((layer for layer in layers if layer.name == LAYER), layers[0])
+def ratios(found: Found, whole: bool) -> list[tuple[Ratio, str, float, str, float]]:
+    """Of every ratio whose designs were measured: our best and its fJ, theirs and its."""
+    rows: list[tuple[Ratio, str, float, str, float]] = []
+    for ratio in RATIOS:
+
+        def best(starts: tuple[str, ...], all_in: bool, ratio: Ratio = ratio) -> tuple[float, str]:
+            return min(
+                (
+                    (figures["fj"], name)
+                    for (name, weights, activations), figures in found.items()
+                    if name.startswith(starts)
+                    and (weights, activations) == (ratio.weights, ratio.activations)
+                    and name.endswith(", all in") == all_in
+                ),
+                default=(0.0, ""),
+            )
+
+        ours, theirs = best(("lut",), whole), best(ratio.opponents, False)
+        if ours[1] and theirs[1]:
+            rows.append((ratio, ours[1], ours[0], theirs[1], theirs[0]))
+    return rows
 
 
-UNITS = {
-    "tables": ("entries", "table"),
-    "weights": ("tile",),
-    "lanes": ("lane", "lookup"),
-    "ports": ("",),
-}
-"""Columns of the report, and the modules that each adds up."""
+_HEAD = ("fJ", "data", "clock", "internal", "leakage")
 
 
-def _row(found: Measured) -> list[str]:
-    total = found.total
-    units = [
-        sum((found.modules.get(name, Energy()) for name in names), Energy()).total
-        for names in UNITS.values()
-    ]
-    classes = [total.total, total.data, total.clock, total.internal, total.leakage]
-    return [
-        found.config.name,
-        f"{found.weights} x {found.activations}",
-        found.data,
-        *(f"{value:.2f}" for value in (*classes, *units)),
-    ]
+def _line(name: str, weights: str, activations: str, figures: dict[str, Any]) -> str:
+    parts = [figures["fj"], *(figures[part] for part in _HEAD[1:])]
+    values = "".join(f"{value:9.2f}" for value in parts)
+    others = ", ".join(f"{form} {fj:.2f}" for form, fj in figures["forms"].items())
+    note = others if len(figures["forms"]) > 1 else figures["form"]
+    return f"{name:26}{weights + ' x ' + activations:18}{values}  {note}"
 
 
-def _report(console: Console, library: Library, model: Path | None, conditions: Conditions) -> None:
+def _ratio_table(found: Found, whole: bool) -> Table:
     table = Table(
-        "tile", "format", "data",
-        *("fJ a product", "data", "clock", "internal", "leakage", *UNITS),
+        "format", "against", "ours", "fJ", "theirs", "fJ ", "ratio", "floor", "goal",
+        title="energy a product, their best over our best"
+        + (": our core all in, their array alone" if whole else ""),
     )  # fmt: skip
-    layers = [real_layer(model), random_layer()]
-    for config in CONFIGS:
-        for found in measure(config, library, layers, conditions):
-            table.add_row(*_row(found))
-        table.add_section()
-    console.print(table)
+    for ratio, ours, fj, theirs, others in ratios(found, whole):
+        table.add_row(
+            f"{ratio.weights} x {ratio.activations}", ratio.name, ours, f"{fj:.2f}", theirs,
+            f"{others:.2f}", f"{others / fj:.2f}", f"{ratio.floor:g}", f"{ratio.goal:g}",
+        )  # fmt: skip
+    return table
+
+
+def _report(
+    console: Console, chosen: list[Subject], library: Library, layer: Layer, options: Any
+) -> None:
+    conditions = Conditions(period_ps=1e6 / options.mhz)
     console.print(
-        f"{library.name}, {1e6 / conditions.period_ps:,.0f} MHz. Activity is zero-delay: free of "
-        f"glitches. Every psum equals the golden model's. Wires: {conditions.wire_pitches:g} cell "
-        f"pitches a driven pin at {conditions.wire_ff_um:g} fF/um. No clock tree, precompute, "
-        "rescale.",
+        f"{'design':26}{'format':18}" + "".join(f"{name:>9}" for name in _HEAD) + "  forms"
+    )
+    found: Found = {}
+    for subject in chosen:
+        for weights, activations in subject.formats:
+            figures = energy_figures(
+                subject.config, library, weights, activations,
+                whole=subject.whole, layer=layer, cycles=options.cycles, conditions=conditions,
+            )  # fmt: skip
+            found[subject.name, weights, activations] = figures
+            console.print(_line(subject.name, weights, activations, figures), highlight=False)
+    for whole in (False, True):
+        table = _ratio_table(found, whole)
+        if table.row_count:
+            console.print(table)
+    console.print(
+        f"{library.name}, {options.mhz:,.0f} MHz, M {options.m}, N {options.n}, {layer.name}. "
+        "Activity is zero-delay: free of glitches. Every result equals the golden model's. "
+        f"Wires: {conditions.wire_pitches:g} cell pitches a driven pin at "
+        f"{conditions.wire_ff_um:g} fF/um. No clock tree. Baselines are not charged for zero "
+        "points, scales and what follows a block.",
         highlight=False,
     )
 
@@ -149,23 +244,44 @@ def _cross_check(console: Console, library: Library, period_ps: float) -> bool:
     return abs(rows[-1].ratio - 1) <= LIMIT
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; its exit status is 2 for files that cannot be used, 1 for a failed check."""
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lutppa.power", description=__doc__)
     parser.add_argument("--liberty", type=Path, required=True, help="cell library with power")
     parser.add_argument("--model", type=Path, help="llama2.c checkpoint (the embedded model)")
+    parser.add_argument("--random", action="store_true", help="even random data, of no model")
     parser.add_argument("--mhz", type=float, default=1000.0, help="clock, for leakage (1000)")
+    parser.add_argument("--m", type=int, default=2, help="rows of every tile (2)")
+    parser.add_argument("--n", type=int, default=64, help="columns of every tile (64)")
+    parser.add_argument("--cycles", type=int, default=CYCLES, help=f"steps simulated ({CYCLES})")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="designs whose name begins so"
+    )
     parser.add_argument("--cross-check", action="store_true", help="compare a block with OpenSTA")
     options = parser.parse_args(arguments)
-    console = Console(width=120)
+    for name, low in (("mhz", 0), ("cycles", 0)):
+        if getattr(options, name) <= low:
+            raise InputError(f"--{name} must be positive, not {getattr(options, name):g}")
+    return options
+
+
+def _chosen(options: argparse.Namespace) -> list[Subject]:
+    known = subjects(options.m, options.n)
+    chosen = [s for s in known if not options.only or s.name.startswith(tuple(options.only))]
+    if not chosen:
+        raise InputError(f"--only must begin a name of {', '.join(s.name for s in known)}")
+    return chosen
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status is 2 for files that cannot be used, 1 for a failed check."""
+    console = Console(width=140)
     try:
-        if options.mhz <= 0:
-            raise InputError(f"--mhz must be positive, not {options.mhz:g}")
+        options = _options(arguments)
         library = read(options.liberty)
-        conditions = Conditions(period_ps=1e6 / options.mhz)
         if options.cross_check:
-            return 0 if _cross_check(console, library, conditions.period_ps) else 1
-        _report(console, library, options.model, conditions)
+            return 0 if _cross_check(console, library, 1e6 / options.mhz) else 1
+        layer = random_layer() if options.random else real_layer(options.model)
+        _report(console, _chosen(options), library, layer, options)
     except LutCoreError as error:
         print("error:", error, file=sys.stderr)
         return 2

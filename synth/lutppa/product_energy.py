@@ -20,6 +20,7 @@ from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import ConfigError
 from lutcore.unit import BaseUnit
+from lutcore.weights import TernaryWeights
 from lutverif import native
 from lutverif.workload import Layer, load
 
@@ -27,6 +28,9 @@ from .activity import simulate
 from .baseline_stimulus import baseline_stimulus, forms
 from .baselines.array import BaselineArray
 from .baselines.config import BaselineConfig
+from .baselines.mac_array import MacArray
+from .baselines.mac_config import MacConfig
+from .baselines.mac_stimulus import mac_stimulus
 from .core_stimulus import core_stimulus
 from .energy import Account, Conditions, account
 from .flat_netlist import Netlist, read_netlist
@@ -36,7 +40,16 @@ from .stimulus import Stimulus, Workload, workload
 from .tile import LookupTile
 from .tile_stimulus import lookup_stimulus
 
-__all__ = ["CYCLES", "GROUP", "LAYER", "Config", "energy_figures", "measured", "real_layer"]
+__all__ = [
+    "CYCLES",
+    "GROUP",
+    "LAYER",
+    "Config",
+    "energy_figures",
+    "flow_hash",
+    "measured",
+    "real_layer",
+]
 
 CYCLES = 512
 GROUP = 128
@@ -45,7 +58,7 @@ GROUP = 128
 LAYER = "block1.gate_up"
 """The layer of the embedded model that has the most tiles."""
 
-Config = TensorCoreConfig | BaselineConfig
+Config = TensorCoreConfig | BaselineConfig | MacConfig
 
 
 def real_layer(model: Path | None = None) -> Layer:
@@ -54,9 +67,7 @@ def real_layer(model: Path | None = None) -> Layer:
     return next((layer for layer in layers if layer.name == LAYER), layers[0])
 
 
-def measured(
-    netlist: Netlist, stimulus: Stimulus, conditions: Conditions
-) -> tuple[Account, float]:
+def measured(netlist: Netlist, stimulus: Stimulus, conditions: Conditions) -> tuple[Account, float]:
     """Energy of an average cycle, and its useful products; WrongNetlist for wrong results."""
     activity = simulate(netlist, stimulus.ports, stimulus.streams, warm_up=stimulus.warm_up)
     stimulus.check(activity.outputs)
@@ -65,12 +76,12 @@ def measured(
 
 def _unit(config: Config, whole: bool) -> BaseUnit:
     if isinstance(config, TensorCoreConfig):
-        # Names reach the Verilog of nothing.
+        # Its name reaches no Verilog.
         config = replace(config, name="measured")
         return TensorCore(config) if whole else LookupTile(config)
     if whole:
         raise ConfigError("whole must be False for a baseline, which has nothing around its array")
-    return BaselineArray(config)
+    return BaselineArray(config) if isinstance(config, BaselineConfig) else MacArray(config)
 
 
 def _stimuli(
@@ -79,9 +90,30 @@ def _stimuli(
     """By form of the weights: a design that takes several is measured with each."""
     if isinstance(config, TensorCoreConfig):
         yield "", (core_stimulus if whole else lookup_stimulus)(work, config, cycles)
-        return
-    for form in forms(config, weights):
-        yield form, baseline_stimulus(work, config, form, cycles)
+    elif isinstance(config, BaselineConfig):
+        for form in forms(config, weights):
+            yield form, baseline_stimulus(work, config, form, cycles)
+    elif weights == "ordinary":
+        yield "", mac_stimulus(work, config, cycles, ordinary=True)
+    elif not config.weights:
+        yield "real", mac_stimulus(work, config, cycles)
+        yield "digits", mac_stimulus(_digits(work), config, cycles)
+    elif config.weights == weights:
+        yield "", mac_stimulus(work, config, cycles)
+
+
+def _digits(work: Workload) -> Workload:
+    """The same weights without scale and zero point: 2q - (2^b - 1), or ternary digits."""
+    weights = work.weights
+    if isinstance(weights, TernaryWeights):
+        return replace(work, weights=replace(weights, scales=np.ones_like(weights.scales)))
+    middle = ((1 << weights.bits) - 1) / 2
+    whole = replace(
+        weights,
+        scales=np.full_like(weights.scales, 2),
+        zeros=np.full_like(weights.zeros, middle),
+    )
+    return replace(work, weights=whole)
 
 
 def energy_figures(
@@ -98,7 +130,8 @@ def energy_figures(
     """Energy in fJ of a useful product (multiply-accumulate), as JSON can hold it.
 
     config       of the product or of a baseline
-    weights      w1 to w8, or ternary: how `layer` is quantised, in groups of GROUP
+    weights      w1 to w8, or ternary: how `layer` is quantised, in groups of GROUP; for a
+                 floating-point core also `ordinary`: not quantised
     activations  name of an activation format
     whole        the whole core, precompute and rescale included, not its tile of tables and lanes
     layer        a linear layer with its activations; by default one of the embedded model
@@ -106,43 +139,44 @@ def energy_figures(
 
     Keys: `fj`; its parts `data`, `clock`, `internal`, `leakage`; `units`, the same total by suffix
     of the module ("" for what the ports drive); `products` of a cycle; `form` in which the weights
-    were given, the best of those that the design takes, with `forms` all of them; `layer`.
+    were given, the least of those that the design takes, with `forms` all of them; `layer`. Forms
+    of integer baselines: `baseline_stimulus.FORMS`; of floating-point cores `real`, weights with
+    their scale, and `digits` without.
     ConfigError where the design does not take such operands. The figures are kept by content.
     """
     layer = real_layer() if layer is None else layer
     conditions = conditions or Conditions()
     unit = _unit(config, whole)
-    modules = _texts(unit)
+    modules = texts(unit)
     key = digest(
-        json.dumps([modules, weights, activations, whole, cycles, asdict(conditions), repr(config)]),
-        layer.name, str(hash_of(layer)), library.sha256, flow(), _sources(),
+        json.dumps([modules, weights, activations, whole, cycles, asdict(conditions)]),
+        repr(config),
+        layer.name, layer.weights.tobytes().hex(), layer.activations.tobytes().hex(),
+        library.sha256, flow_hash(),
     )  # fmt: skip
 
     def build(work: Path) -> None:
-        found = _figures(
-            config, unit, modules, library, weights, activations, whole, layer, cycles, conditions
-        )
-        (work / "figures.json").write_text(json.dumps(found))
+        coded = "w8" if weights == "ordinary" else weights
+        data = workload(layer, coded, activations, GROUP)
+        stimuli = _stimuli(config, whole, data, weights, cycles)
+        found = _figures(unit, modules, library, stimuli, conditions)
+        if not found:
+            raise ConfigError(f"weights must be of a width that the design takes, not {weights}")
+        (work / "figures.json").write_text(json.dumps(found | {"layer": layer.name}))
 
     with native.cached(f"energy-{key}", build) as entry:
         return json.loads((entry / "figures.json").read_text())
 
 
 def _figures(
-    config: Config,
     unit: BaseUnit,
     modules: dict[str, str],
     library: Library,
-    weights: str,
-    activations: str,
-    whole: bool,
-    layer: Layer,
-    cycles: int,
+    stimuli: Iterator[tuple[str, Stimulus]],
     conditions: Conditions,
 ) -> dict[str, Any]:
-    work = workload(layer, weights, activations, GROUP)
     found: dict[str, dict[str, Any]] = {}
-    for form, stimulus in _stimuli(config, whole, work, weights, cycles):
+    for form, stimulus in stimuli:
         netlist = _netlist(unit, modules, library)
         spent, products = measured(netlist, stimulus, conditions)
         total = spent.total / products
@@ -160,12 +194,11 @@ def _figures(
             "products": products,
         }
     if not found:
-        raise ConfigError(f"weights must be of a width that the design takes, not {weights}")
+        return {}
     best = min(found, key=lambda form: found[form]["fj"])
     return found[best] | {
         "form": best,
         "forms": {form: figures["fj"] for form, figures in found.items()},
-        "layer": layer.name,
     }
 
 
@@ -182,20 +215,17 @@ def _netlist(unit: BaseUnit, modules: dict[str, str], library: Library) -> Netli
     return _kept[key]
 
 
-def _texts(unit: BaseUnit) -> dict[str, str]:
-    return texts(unit)
-
-
-def hash_of(layer: Layer) -> str:
-    """A name for the numbers of a layer."""
-    return digest(layer.weights.tobytes().hex(), layer.activations.tobytes().hex())
-
-
 @functools.cache
-def _sources() -> str:
-    """Hash of what simulates, stimulates and accounts."""
+def flow_hash() -> str:
+    """Hash of all that maps, stimulates, simulates and accounts."""
     here = Path(__file__).parent
-    return digest(
-        sources(*(str(path) for path in sorted(here.glob("*.py")))),
-        sources(str(Path(native.__file__).parent)), np.__version__,
-    )  # fmt: skip
+    own = [path for path in here.glob("*.py") if path.stem in _SOURCES or "stimulus" in path.stem]
+    golden = [here / "baselines", Path(native.__file__).parent]
+    files = [*map(str, sorted(own)), *map(str, golden)]
+    return digest(flow(), sources(*files), np.__version__)
+
+
+_SOURCES = (
+    "activity", "cells", "energy", "expression", "flat_netlist", "harness", "kernels",
+    "product_energy", "schedule", "tile",
+)  # fmt: skip

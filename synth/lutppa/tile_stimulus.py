@@ -73,9 +73,7 @@ class _Part:
         self._sum = golden.activation_sum(tables, config)
         codes = lookup_codes(digits, config)
         self._codes = codes.reshape(*digits.shape[:2], self._steps, -1)
-        item = Pass(
-            work.fmt, rows, digits, term.equal, Kind(first, last), scale=config.scales[0]
-        )
+        item = Pass(work.fmt, rows, digits, term.equal, Kind(first, last), scale=config.scales[0])
         payloads = Payloads(config)
         fields = payloads.rescaling(item)
         if config.subsets:
