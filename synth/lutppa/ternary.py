@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import LutCoreError
-from lutcore.export import unit_design
 
-from .area import synthesise
+from . import mapped
 from .liberty import Library, read
 
 __all__ = ["DESIGNS", "Design", "Measured", "measure"]
@@ -93,7 +93,7 @@ def measure(design: Design, library: Library) -> Measured:
         if suffix not in units:
             return 0.0
         unit = units[suffix]
-        synthesis = synthesise(unit_design(unit), unit.module_name, library)
+        synthesis = mapped.mapped(unit, mapped.texts(unit), library)
         return synthesis.totals[synthesis.top].area
 
     return Measured(area("lane"), area("decoder"), area("table"))
@@ -106,7 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         library = read(options.liberty)
-        measured = {design: measure(design, library) for design in DESIGNS}
+        steps = track(DESIGNS, "mapping", transient=True)
+        measured = {design: measure(design, library) for design in steps}
     except LutCoreError as error:
         print("error:", error, file=sys.stderr)
         return 2

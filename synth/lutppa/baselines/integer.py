@@ -3,13 +3,15 @@
 Every design multiplies INT8 activations and sums blocks of 64, in a tile of 2 rows and 64 columns.
 A product is a multiply-accumulate; areas are those of one product a cycle, so that a bit-serial
 design counts its area once a plane. `lane` is the lane alone; `all` adds the registers of operands
-and codes and what is prepared once for a row or a column.
+and codes and what is prepared once for a row or a column. Rows come as they are measured, and what
+was mapped once is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +21,9 @@ from rich.table import Table
 from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import LutCoreError
-from lutcore.export import unit_design
-from lutppa.area import synthesise
+from lutcore.unit import BaseUnit
+from lutppa import mapped
+from lutppa.area import Synthesis
 from lutppa.liberty import Library, read
 
 from .array import BaselineArray
@@ -50,13 +53,18 @@ def _config(design: str, coding: str, terms: int = 16, **more: int) -> BaselineC
     return BaselineConfig(design=design, coding=coding, m=M, n=N, terms=terms, block=block, **more)
 
 
+def mac(terms: int) -> BaselineConfig:
+    """The INT8 MAC of so many terms."""
+    return _config("mac", "integer", terms)
+
+
 ONE_CYCLE: dict[str, int] = dict.fromkeys(PRECISIONS, 1)
 
 DESIGNS = [
-    Design("MAC INT8, 4 terms", _config("mac", "integer", 4), ONE_CYCLE),
-    Design("MAC INT8, 8 terms", _config("mac", "integer", 8), ONE_CYCLE),
-    Design("MAC INT8, 16 terms", _config("mac", "integer"), ONE_CYCLE),
-    Design("MAC INT8, 32 terms", _config("mac", "integer", 32), ONE_CYCLE),
+    Design("MAC INT8, 4 terms", mac(4), ONE_CYCLE),
+    Design("MAC INT8, 8 terms", mac(8), ONE_CYCLE),
+    Design("MAC INT8, 16 terms", mac(16), ONE_CYCLE),
+    Design("MAC INT8, 32 terms", mac(32), ONE_CYCLE),
     Design("MAC INT8 x INT4", _config("mac", "integer", weight_bits=4), ONE_CYCLE),
     Design("ADD 0/1, 16 terms", _config("add", "unsigned")),
     Design("ADD -1/+1, 16 terms", _config("add", "odd")),
@@ -128,11 +136,15 @@ class Measured(NamedTuple):
         return None if cycles is None else area * cycles / self.terms
 
 
+def _synthesise(unit: BaseUnit, library: Library) -> Synthesis:
+    return mapped.mapped(unit, mapped.texts(unit), library)
+
+
 def measure(design: Design, library: Library) -> Measured:
     """Synthesise a baseline's array."""
     c = design.config
     array = BaselineArray(c)
-    synthesis = synthesise(unit_design(array), array.module_name, library)
+    synthesis = _synthesise(array, library)
     area = {unit.suffix: synthesis.totals[unit.module_name].area for unit in array.definitions()}
     own = synthesis.modules[array.module_name].own.area
     lanes, tables = c.m * c.n, c.m * c.n // c.table_readers
@@ -155,10 +167,7 @@ def measure_own(name: str, config: TensorCoreConfig, library: Library) -> Measur
         ),
         "baseline",
     )  # fmt: skip
-    runs = [
-        synthesise(unit_design(unit), unit.module_name, library)
-        for unit in (units["table"], units["lookup"], codes)
-    ]
+    runs = [_synthesise(unit, library) for unit in (units["table"], units["lookup"], codes)]
     table, lookup, code = (run.totals[run.top].area for run in runs)
     lane = runs[1].totals[units["lane"].module_name].area
     entries = runs[0].totals[units["entries"].module_name].area * config.m * config.groups_per_step
@@ -185,21 +194,31 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def tables(measured: list[Measured], library: Library) -> list[Table]:
-    """Areas by part with first principles, and areas of a product at each precision."""
-    parts = Table(
-        "design", "terms", "lane", "registers", "prepared", "all", "lane / term", "all / term",
-        "NAND2", "AND-OR", "XOR", "FA",
-        title=f"a lane and its shares, {library.unit}; AND-OR, XOR, FA a term",
-    )  # fmt: skip
-    for item in measured:
-        parts.add_row(
-            item.name, str(item.terms),
-            *map(_figure, (item.lane, item.registers, item.prepared, item.all_in)),
-            _figure(item.lane / item.terms), _figure(item.all_in / item.terms),
-            f"{item.all_in / item.terms / library.nand2.area:.1f}",
-            *(f"{value / item.terms:.1f}" for value in item.gates),
-        )  # fmt: skip
+_PARTS = {
+    "terms": 5, "lane": 8, "registers": 9, "prepared": 8, "all": 8, "lane / term": 11,
+    "all / term": 10, "NAND2": 6, "AND-OR": 6, "XOR": 5, "FA": 5,
+}  # fmt: skip
+"""Columns of a lane's parts, with their widths: a row is printed before the next is known."""
+
+_NAME = 34
+
+
+def _row(item: Measured, library: Library) -> str:
+    values = [
+        str(item.terms),
+        *map(_figure, (item.lane, item.registers, item.prepared, item.all_in)),
+        _figure(item.lane / item.terms),
+        _figure(item.all_in / item.terms),
+        f"{item.all_in / item.terms / library.nand2.area:.1f}",
+        *(f"{value / item.terms:.1f}" for value in item.gates),
+    ]
+    return f"{item.name:{_NAME}}" + "".join(
+        f"  {value:>{width}}" for value, width in zip(values, _PARTS.values(), strict=True)
+    )
+
+
+def _products(measured: list[Measured], library: Library) -> Table:
+    """Areas of a product at each precision."""
     products = Table(
         "design", *(f"{name} {part}" for name in PRECISIONS for part in ("lane", "all")),
         title=f"area of one product a cycle, {library.unit}",
@@ -213,7 +232,7 @@ def tables(measured: list[Measured], library: Library) -> list[Table]:
                 for area in (item.lane, item.all_in)
             ),
         )
-    return [parts, products]
+    return products
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -225,15 +244,20 @@ def main(arguments: list[str] | None = None) -> int:
     measured: list[Measured] = []
     try:
         library = read(options.liberty)
-        with console.status("mapping onto cells"):
-            measured += [measure_own(name, config, library) for name, config in OWN.items()]
-            measured += [measure(design, library) for design in DESIGNS]
+        print(
+            f"{library.name}: M = {M}, N = {N}, no clock constraint\n"
+            f"a lane and its shares, {library.unit}; AND-OR, XOR, FA a term\n\n"
+            f"{'design':{_NAME}}" + "".join(f"  {name:>{width}}" for name, width in _PARTS.items())
+        )
+        jobs = [partial(measure_own, name, config, library) for name, config in OWN.items()]
+        for job in [*jobs, *(partial(measure, design, library) for design in DESIGNS)]:
+            measured.append(job())
+            print(_row(measured[-1], library), flush=True)
     except LutCoreError as error:
         print("error:", error, file=sys.stderr)
         return 2
-    console.print(f"{library.name}: M = {M}, N = {N}, no clock constraint", highlight=False)
-    for table in tables(measured, library):
-        console.print(table)
+    console.print()
+    console.print(_products(measured, library))
     return 0
 
 
