@@ -40,7 +40,7 @@ class Job:
     """What a kind of measurement gets.
 
     built    the design
-    modules  its Verilog by module, as `mapped.texts` gives it
+    modules  its Verilog by module, as `mapped.texts` gives it; none if `Kind.verilog` is False
     options  the fields of the point that belong to the measurement
     library  the cell library
     """
@@ -60,6 +60,7 @@ class Kind:
     flow     hash of what it runs: its own sources and tools
     cells    whether it depends on the cell library
     process  whether that must be the library of a process
+    verilog  whether it needs the Verilog of the design and of what stands beside it
     """
 
     run: Callable[[Job], Figures]
@@ -67,6 +68,7 @@ class Kind:
     options: Mapping[str, Any] = field(default_factory=dict)
     cells: bool = True
     process: bool = False
+    verilog: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,11 @@ KINDS: dict[str, Kind] = {
     "area": Kind(_area, mapped.flow),
     "fanout": Kind(_fanout, lambda: mapped.digest(mapped.flow(), mapped.sources(fanout.__file__))),
     "energy": Kind(
-        _energy, lambda: product_energy.flow_hash(), {"format": "w2", "whole": False}, process=True
+        _energy,
+        product_energy.flow_hash,
+        {"format": "w2", "whole": False},
+        process=True,
+        verilog=False,
     ),
     "fpga": Kind(_fpga, fpga.flow, {"family": "ecp5", "unit": "", "place": True}, cells=False),
 }
@@ -221,16 +227,19 @@ def _measure(point: Point, library: Library) -> Record:
         found = {name: text for unit in units for name, text in mapped.texts(unit).items()}
         (work / "modules.json").write_text(json.dumps(found))
 
-    with native.cached(f"modules-{mapped.digest(_generators(), fields)}", generate) as entry:
-        modules = json.loads((entry / "modules.json").read_text())
+    modules: dict[str, str] = {}
+    if kind.verilog:
+        with native.cached(f"modules-{mapped.digest(_generators(), fields)}", generate) as entry:
+            modules = json.loads((entry / "modules.json").read_text())
     job = Job(built, modules, options, library)
     # What a design says of itself decides what is counted as what.
     beside = [(name, unit.module_name, count) for name, unit, count in built.beside]
     says = repr((built.arithmetic, built.parts, beside, built.broadcasts, built.facts()))
-    content = json.dumps([point.get("kind"), modules, dict(options)], sort_keys=True)
+    source = modules or [_generators(), fields]
+    content = json.dumps([point.get("kind"), source, dict(options)], sort_keys=True)
     cells = library.sha256 if kind.cells else ""
-    source = mapped.sources(__file__, str(report.__file__))
-    key = "figures-" + mapped.digest(content, says, cells, kind.flow(), source)
+    own = mapped.sources(__file__, str(report.__file__))
+    key = "figures-" + mapped.digest(content, says, cells, kind.flow(), own)
     origin = _library(kind, library)
 
     def work_out(work: Path) -> None:

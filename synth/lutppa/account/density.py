@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plotly.graph_objects import Bar, Scatter
 
-from .model import ROLES, WEIGHTS, Area, Missing, Plot, Results, Section, Table
+from .model import LARGEST, ROLES, WEIGHTS, Area, Missing, Plot, Results, Section, Table, named
 from .style import COLOURS, MARKS, figure
 
 __all__ = ["by_format", "front"]
@@ -25,8 +25,12 @@ def by_format(results: Results) -> Section:
         raise Missing("no areas were measured")
     unit = results.unit
     tables = [
-        _table(results, "density", f"best tile of up to 4,096 products a cycle, {unit}", None),
-        _table(results, "density_512", f"best tile of {TILE} products a cycle, {unit}", TILE),
+        _table(results, f"density{end}{part}", f"{kind}, {tile}", products, all_in)
+        for end, products, tile in (
+            ("", None, f"best tile of up to {LARGEST:,} products a cycle"),
+            (f"_{TILE}", TILE, f"best tile of {TILE} products a cycle"),
+        )
+        for part, all_in, kind in (("", False, "arithmetic only"), ("_all_in", True, "all in"))
     ]
     plot = figure("", f"{unit} a product, all in")
     plot.update_layout(barmode="group")
@@ -48,8 +52,8 @@ def by_format(results: Results) -> Section:
             "with their accumulators and what decodes weights for them; tables, registers of "
             "operands and the epilogue are outside, as papers count. All in is everything. Each "
             "figure is that of the variant and tile that is best in this respect. The columns "
-            "“MAC” and “native” say how many times the area of a product of that design is the "
-            "one of this row, in the same formats: above 1 this row is smaller.",
+            "“MAC”, “native” and “ADD” say how many times the area of a product of that design is "
+            "the one of this row, in the same formats: above 1 this row is smaller.",
             "Designs: " + "; ".join(f"{name}: {text}" for name, text in ROLES.items()) + ".",
             "Activations “int8 in 8 bits” are rounded to tables of 8 bits; all other integers "
             "are summed exactly.",
@@ -59,33 +63,30 @@ def by_format(results: Results) -> Section:
     )
 
 
-def _table(results: Results, name: str, caption: str, products: int | None) -> Table:
+def _table(results: Results, name: str, caption: str, products: int | None, all_in: bool) -> Table:
     pairs = sorted({(area.role, area.activations) for area in results.areas})
     pairs.sort(key=lambda pair: list(ROLES).index(pair[0]))
     process = results.unit != "NAND2"
     rows = []
     for role, activations in pairs:
         for weights in WEIGHTS:
-            row: list[str | float | None] = [role, weights.upper(), activations]
-            for all_in in (False, True):
-                best = results.best(weights, activations, role, all_in, products)
-                if best is None:
-                    break
-                own = best.per_product(weights, all_in)
-                row += [best.tile, best.variant, own, own / results.nand2]
-                row += [tops(own)] if process else []
-                for other in ("mac", "native"):
-                    plain = activations.split(" in ")[0]
-                    against = results.best(weights, plain, other, all_in, products)
-                    shown = against and role != other
-                    row.append(against.per_product(weights, all_in) / own if shown else None)
-            else:
-                rows.append(row)
-    one = ["m x n x k", "variant", "{}", "NAND2", *(["TOPS/mm² a GHz"] if process else [])]
-    one += ["MAC", "native"]
-    columns = ["design", "weights", "activations"]
-    columns += [c.format(kind) for kind in ("arithmetic only", "all in") for c in one]
-    return Table(name, f"Area of a product: {caption}", columns, rows, 3)
+            best = results.best(weights, activations, role, all_in, products)
+            if best is None:
+                continue
+            own = best.per_product(weights, all_in)
+            row: list[str | float | None] = [role, named(weights), activations]
+            row += [best.tile, best.variant, own]
+            row += [own / results.nand2, tops(own)] if process else []
+            for other in ("mac", "native", "add"):
+                plain = activations.split(" in ")[0]
+                against = results.best(weights, plain, other, all_in, products)
+                shown = against and role != other
+                row.append(against.per_product(weights, all_in) / own if shown else None)
+            rows.append(row)
+    columns = ["design", "weights", "activations", "m x n x k", "variant", results.unit]
+    columns += ["NAND2", "TOPS/mm² a GHz"] if process else []
+    columns += ["MAC", "native", "ADD"]
+    return Table(name, f"A product: {caption}", columns, rows)
 
 
 def front(results: Results) -> Section:

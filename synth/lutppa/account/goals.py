@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .energy import ratio
 from .model import Missing, Results, Section, Table
 from .steps import ABLATION, Step, with_tables
 
@@ -69,6 +70,10 @@ def _unpu(readers: int):
     return ratio
 
 
+def _energy(role: str, weights: str, activations: str):
+    return lambda results: ratio(results, role, weights, activations)
+
+
 def _share(results: Results) -> float | None:
     ratio = results.ratio("w1", "fp16", "mac", all_in=True)
     return 100 / ratio if ratio else None
@@ -90,7 +95,7 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal(
         "µm² of an FP16 multiply-accumulate, registers included", 153, 153,
-        _multiply("fp16", "w1"), "", small=True, asap7=True,
+        _multiply("fp16", "ordinary"), "", small=True, asap7=True,
     ),
     Goal(
         "density W1 A-FP16 over FP16 MAC, arithmetic only", 25, 30, _ratio("w1", "fp16", "mac"),
@@ -154,6 +159,33 @@ GOALS: tuple[Goal, ...] = (
     Goal(
         "area at equal throughput, W1 A-FP16, all in, % of the FP16 MAC core", 10, 10, _share,
         "as density, all in", small=True,
+    ),
+    Goal(
+        "energy W1 A-FP16, FP16 MAC over this core", 11.2, 20, _energy("mac", "w1", "fp16"),
+        "the FP16 MAC multiplies by plus and minus one here, which wakes little of a multiplier",
+    ),
+    Goal(
+        "energy W2 A-INT8, INT8 MAC over this core", 3, 5, _energy("mac", "w2", "int8"),
+        "a MAC clocks its registers once a product, a bit-serial core twice at two bits",
+    ),
+    Goal(
+        "energy W1 A-INT8, bit-serial ADD over this core", 1.3, 1.3, _energy("add", "w1", "int8"),
+        "accumulators and registers switch alike on both sides, and are most of what is left",
+    ),
+    *(
+        Goal(
+            f"energy {w.upper()} A-INT8, native over this core", 1, 1,
+            _energy("native", w, "int8"), _NATIVE,
+        )
+        for w in ("w1", "w2", "w4")
+    ),
+    Goal(
+        "energy W1 A-FP16, native FP16 x 1 bit over this core", 5, 5,
+        _energy("native", "w1", "fp16"), "",
+    ),
+    Goal(
+        "energy W2 A-INT8, UNPU-like over this core", 1.6, 1.6, _energy("unpu", "w2", "int8"),
+        "as its area",
     ),
 )  # fmt: skip
 

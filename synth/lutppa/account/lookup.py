@@ -74,9 +74,9 @@ def group(results: Results) -> Section:
         "A larger group looks more weights up at once, but its table has 2^(g-1) entries. First "
         "principles, for a bit of entry and a weight: selection (2^(g-1) - 1)/g multiplexers, "
         "negation 1/g exclusive-ors, addition 1/g full adders; pairs have three entries or none "
-        "instead, and no negation; and, over the k weights of a "
-        "step, the accumulator with its adder, register, clear and shift. Counts are of the smallest "
-        "cells of the library; measured is the mapped lane.",
+        "instead, and no negation; and, over the k weights of a step, the accumulator with its "
+        "adder, register, clear and shift. Counts are of the smallest cells of the library; "
+        "measured is the mapped lane.",
         f"Best measured at {STEP[0]} to {STEP[-1]} weights a step: "
         + "; ".join(f"{t}-bit entries g = {g} at {v:.3f} {unit}" for t, (v, g) in best.items())
         + ".",
@@ -157,7 +157,7 @@ def broadcast(results: Results) -> Section:
                     n,
                     *(worst.get(b, 0) for b in ("tables", "weights", "control")),
                     *(counted[limit] for limit in LIMITS),
-                    *areas,
+                    areas[1],
                 ]
             )
             shares.append(areas[1])
@@ -171,16 +171,16 @@ def broadcast(results: Results) -> Section:
             )
         )
     plot.update_xaxes(tickvals=list(COLUMNS))
-    plot.update_yaxes(tickformat=".0%")
+    plot.update_yaxes(tickformat=".1%")
     columns = [
         "variant",
         "m",
         "n",
-        "loads of a table wire",
-        "of a weight wire",
-        "of a control wire",
+        "loads: table wire",
+        "weight wire",
+        "control wire",
         *(f"buffers at {limit}" for limit in LIMITS),
-        *(f"share at {limit}" for limit in LIMITS),
+        f"area at {LIMITS[1]} / lanes",
     ]
     figures = records[0].figures
     return Section(

@@ -18,12 +18,11 @@ SHORT = {
     "groups_per_step": "G",
     "table_bits": "t",
     "terms": "terms",
-    "weights": "weights",
     "stages": "stages",
 }
 """What tables call a parameter; others they leave out."""
 
-WEIGHTS = ("w1", "w2", "w4", "ternary")
+WEIGHTS = ("w1", "w2", "w4", "ternary", "ordinary")
 """Types of weights that tables show."""
 
 LARGEST = 4096
@@ -43,6 +42,12 @@ ROLES = {
     "unpu_folded": "with the index negated offline",
 }
 """Designs by their role in the account."""
+
+
+def named(weights: str) -> str:
+    """What a reader is told of a type of weight: W2, ternary."""
+    return weights.upper() if weights[1:].isdigit() else weights
+
 
 Cell = str | int | float | None
 
@@ -121,7 +126,7 @@ class Area:
         return ", ".join(
             f"{SHORT[name]}={value}"
             for name, value in self.parameters.items()
-            if name in SHORT
+            if name in SHORT and value
         )
 
     @property

@@ -29,7 +29,8 @@ p { max-width: 46rem; margin: 10px 0; }
 nav { columns: 2; column-gap: 32px; margin: 24px 0; font-size: 0.95rem; }
 nav a { display: block; color: var(--accent); text-decoration: none; padding: 2px 0; }
 .caption { margin: 22px 0 4px; max-width: none; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; max-height: 34rem; }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
+.tall { max-height: 36rem; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 12px; text-align: right; white-space: nowrap; }
@@ -61,6 +62,9 @@ for (const head of document.querySelectorAll("th")) head.onclick = () => {
 
 _LONG = 36
 """Characters from which a text may be broken into lines."""
+
+_TALL = 24
+"""Rows above which a table scrolls by itself."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def _html_table(table: Table) -> str:
         for row in table.rows
     )
     return (
-        f'<p class="caption">{html.escape(table.caption)}</p>\n<div class="scroll" tabindex="0">'
+        f'<p class="caption">{html.escape(table.caption)}</p>\n'
+        f'<div class="scroll{" tall" if len(table.rows) > _TALL else ""}" tabindex="0">'
         f"<table><thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from .boards import boards
 from .density import by_format, front
+from .energy import energy
 from .goals import goals
 from .lookup import broadcast, group
 from .model import Missing, Results, Section
@@ -19,6 +20,7 @@ __all__ = ["SECTIONS", "made"]
 SECTIONS: Mapping[str, Callable[[Results], Section]] = {
     "goals": goals,
     "density": by_format,
+    "energy": energy,
     "widths": by_width,
     "tiles": tiles,
     "group": group,

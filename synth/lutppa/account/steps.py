@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plotly.graph_objects import Waterfall
+from plotly.graph_objects import Scatter, Waterfall
 
 from .model import Area, Missing, Plot, Results, Section, Table
 from .style import COLOURS, figure
@@ -46,12 +46,13 @@ class Step:
 def with_tables(area: Area, weights: str) -> float:
     """Area of a product, of all but the epilogue and the search for a block's exponent."""
     parts = area.record.figures["parts"]
-    outside = parts.get("rescale", 0.0)
+    outside = parts.get("rescale", 0.0) + parts.get("dequantise", 0.0)
     outside += parts["precompute"] if area.role == "lut" else 0.0
     # Lanes that wait for their epilogue are the fault of the epilogue.
-    cycles = 2 if weights == "ternary" else int(weights[1:])
-    serial = area.role not in ("mac", "native")
-    return (area.all_in - outside) * (cycles if serial else 1) / area.products
+    cycles = 1
+    if area.role not in ("mac", "native"):
+        cycles = 2 if weights == "ternary" else int(weights[1:])
+    return (area.all_in - outside) * cycles / area.products
 
 
 ABLATION = (
@@ -139,12 +140,22 @@ def _steps(
             measure=kinds,
             name=name,
             hovertext=[label for label, _ in found],
-            text=[f"{value:.2f}" for value in values],
-            textposition="outside",
-            cliponaxis=False,
             decreasing={"marker": {"color": COLOURS[2]}},
             increasing={"marker": {"color": COLOURS[3]}},
             totals={"marker": {"color": COLOURS[0]}},
+        )
+    )
+    # Above every bar; a waterfall would write below those that go down, into the axis.
+    tops = [max(pair) for pair in zip([values[0], *values], values, strict=False)]
+    plot.add_trace(
+        Scatter(
+            x=numbers,
+            y=tops,
+            text=[f"{value:.2f}" for value in values],
+            mode="text",
+            textposition="top center",
+            hoverinfo="skip",
+            cliponaxis=False,
         )
     )
     plot.update_layout(showlegend=False)

@@ -22,10 +22,11 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Figur
         colorway=list(COLOURS),
         font={"family": "system-ui, sans-serif", "size": 13, "color": "#22272e"},
         # Below the plot: beside it, a legend would leave no room on a narrow screen.
-        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.24, "x": 0},
         hovermode="closest",
-        xaxis={**axis, "title": x, "type": "log" if log_x else "linear"},
-        yaxis={**axis, "title": y, "type": "log" if log_y else "linear"},
+        # Any other type is found out from the data; words would not fit a linear axis.
+        xaxis={**axis, "title": x, **({"type": "log", "dtick": "D2"} if log_x else {})},
+        yaxis={**axis, "title": y, **({"type": "log", "dtick": "D2"} if log_y else {})},
     )
     if not log_y:
         shown.update_yaxes(rangemode="tozero")

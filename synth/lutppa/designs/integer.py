@@ -12,8 +12,8 @@ from lutcore.formats import ACTIVATIONS, IntegerFormat, named
 from lutcore.rescale import Rescale
 
 from ..baselines.array import BaselineArray
-from ..baselines.config import TABLES, BaselineConfig
 from ..baselines.config import DESIGNS as CODINGS
+from ..baselines.config import TABLES, BaselineConfig
 from .built import Broadcast, Built, known, paced, planes
 from .lut import FORMATS, rescale_cycles, split
 
