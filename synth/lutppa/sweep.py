@@ -20,23 +20,20 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from lutcore.errors import InputError, LutCoreError
 from lutcore.outputs import write_files
 
-from . import designs, liberty, measure
+from . import designs, liberty, measure, sweep_table
 from .liberty import Library
 from .measure import Point, Record, find, keep
 
@@ -210,48 +207,6 @@ def _dask(scheduler: str, cells: Library) -> Iterator[Submit]:
         yield lambda point: executor.submit(measure.measure, point, shared)
 
 
-def _summary(record: Record) -> str:
-    figures = record.figures
-    if record.error:
-        return record.error
-    if "all_in" in figures:
-        unit = "NAND2" if figures["unit"] == "NAND2" else "µm²"
-        return f"{figures['arithmetic']:,.0f} {unit} arithmetic, {figures['all_in']:,.0f} all in"
-    if "luts" in figures:
-        clock = f"{figures['fmax_mhz']} MHz" if figures["fmax_mhz"] else figures["note"]
-        parts = ", ".join(f"{figures[k]:,} {k}" for k in ("luts", "flip_flops", "dsps", "memories"))
-        return f"{parts.replace('_', '-')}; {clock}"
-    if "broadcasts" in figures:
-        return ", ".join(
-            f"{name}: {len(found['pins'])} wires" for name, found in figures["broadcasts"].items()
-        )
-    return ", ".join(f"{name} {value}" for name, value in figures.items())
-
-
-def label(point: Mapping[str, Any], common: Mapping[str, Any]) -> str:
-    """A point in a line, without what it has in common with the others."""
-    return " ".join(
-        str(value) if key in ("kind", "design", "preset") else f"{key}={value}"
-        for key, value in point.items()
-        if common.get(key) != value
-    )
-
-
-def table(records: Sequence[Record]) -> Table:
-    """Every point with its main figures or its error."""
-    shown = Table("point", "figures", "seconds", box=box.SIMPLE_HEAD, padding=(0, 1))
-    shown.columns[2].justify = "right"
-    points = [record.point for record in records]
-    first = points[0]
-    common = {k: v for k, v in first.items() if all(point.get(k) == v for point in points)}
-    shown.caption = f"all points: {label(common, {})}" if common else None
-    for record in records:
-        seconds = "kept" if record.cached else f"{record.seconds:.1f}"
-        style = "red" if record.error else ""
-        shown.add_row(label(record.point, common), _summary(record), seconds, style=style)
-    return shown
-
-
 def measured(
     sweep: Sweep, library: Path | None, console: Console, processes: int | None, scheduler: str
 ) -> list[Record]:
@@ -312,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
             records = measured(sweep, chosen.liberty, console, chosen.processes, chosen.scheduler)
             file = chosen.out / f"{sweep.name}.json"
             write_files({file: data(sweep, records)})
-            console.print(table(records))
+            console.print(sweep_table.table(records))
             console.print(f"{file}", highlight=False)
             failed |= any(record.error for record in records)
     except LutCoreError as error:

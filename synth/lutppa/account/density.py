@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plotly.graph_objects import Bar, Scatter
+from plotly.graph_objects import Scatter
 
 from .model import LARGEST, ROLES, WEIGHTS, Area, Missing, Plot, Results, Section, Table, named
 from .style import COLOURS, MARKS, figure
@@ -32,17 +32,17 @@ def by_format(results: Results) -> Section:
         )
         for part, all_in, kind in (("", False, "arithmetic only"), ("_all_in", True, "all in"))
     ]
-    plot = figure("", f"{unit} a product, all in")
-    plot.update_layout(barmode="group")
-    names = [f"{w.upper()} {a}" for w, a in PAIRS]
-    for role, colour in zip(("lut", "mac", "native", "add", "full"), COLOURS, strict=False):
+    plot = figure("", f"{unit} a product, all in", log_y=True)
+    names = [f"{named(w)} {a}" for w, a in PAIRS]
+    for number, role in enumerate(("lut", "mac", "native", "add", "full")):
         best = [results.best(w, a, role, all_in=True) for w, a in PAIRS]
         values = [
             area.per_product(w, all_in=True) if area else None
             for area, (w, _) in zip(best, PAIRS, strict=True)
         ]
         if any(values):
-            plot.add_trace(Bar(x=names, y=values, name=role, marker={"color": colour}))
+            mark = {"color": COLOURS[number], "symbol": MARKS[number], "size": 12}
+            plot.add_trace(Scatter(x=names, y=values, name=role, mode="markers", marker=mark))
     return Section(
         "Density by design and format",
         [
@@ -74,18 +74,17 @@ def _table(results: Results, name: str, caption: str, products: int | None, all_
             if best is None:
                 continue
             own = best.per_product(weights, all_in)
-            row: list[str | float | None] = [role, named(weights), activations]
-            row += [best.tile, best.variant, own]
+            row: list[str | float | None] = [role, named(weights), activations, own]
             row += [own / results.nand2, tops(own)] if process else []
             for other in ("mac", "native", "add"):
                 plain = activations.split(" in ")[0]
                 against = results.best(weights, plain, other, all_in, products)
                 shown = against and role != other
                 row.append(against.per_product(weights, all_in) / own if shown else None)
-            rows.append(row)
-    columns = ["design", "weights", "activations", "m x n x k", "variant", results.unit]
+            rows.append([*row, best.tile, best.variant])
+    columns = ["design", "weights", "activations", results.unit]
     columns += ["NAND2", "TOPS/mm² a GHz"] if process else []
-    columns += ["MAC", "native", "ADD"]
+    columns += ["MAC", "native", "ADD", "m x n x k", "variant"]
     return Table(name, f"A product: {caption}", columns, rows)
 
 
@@ -96,33 +95,27 @@ def front(results: Results) -> Section:
         raise Missing("fewer than two areas were measured for weights of one bit")
     plot = figure(
         f"whole core, {results.unit}",
-        f"{results.unit} a one-bit product, all in",
+        f"{results.unit} a product",
         log_x=True,
         log_y=True,
     )
-    names = sorted({(area.role, area.activations.split(" in ")[0]) for area in able})
-    names.sort(key=lambda name: list(ROLES).index(name[0]))
-    roles = list(dict.fromkeys(role for role, _ in names))
-    kinds = list(dict.fromkeys(activations for _, activations in names))
-    for role, activations in names:
-        chosen = [
-            a for a in able if a.role == role and a.activations.split(" in ")[0] == activations
-        ]
-        plot.add_trace(
-            Scatter(
-                x=[area.all_in for area in chosen],
-                y=[area.per_product("w1", all_in=True) for area in chosen],
-                text=[f"{area.tile}; {area.variant}" for area in chosen],
-                hovertemplate="%{text}<br>%{x:,.0f} in all, %{y:.2f} a product",
-                name=f"{role}, {activations}",
-                mode="markers",
-                marker={
-                    "symbol": MARKS[kinds.index(activations) % len(MARKS)],
-                    "color": COLOURS[roles.index(role) % len(COLOURS)],
-                    "size": 9,
-                },
+    kinds = sorted({area.activations.split(" in ")[0] for area in able})
+    marks = dict(zip(kinds, MARKS, strict=False))
+    for number, role in enumerate(ROLES):
+        chosen = [area for area in able if area.role == role]
+        if chosen:
+            symbols = [marks[area.activations.split(" in ")[0]] for area in chosen]
+            plot.add_trace(
+                Scatter(
+                    x=[area.all_in for area in chosen],
+                    y=[area.per_product("w1", all_in=True) for area in chosen],
+                    text=[f"{a.activations}; {a.tile}; {a.variant}" for a in chosen],
+                    hovertemplate="%{text}<br>%{x:,.0f} in all, %{y:.2f} a product",
+                    name=role,
+                    mode="markers",
+                    marker={"symbol": symbols, "color": COLOURS[number], "size": 9},
+                )
             )
-        )
     edge = _edge(able)
     plot.add_trace(
         Scatter(
@@ -160,8 +153,8 @@ def front(results: Results) -> Section:
         "The front: size of a core against its density",
         [
             "What is shared costs a large core less, so it is denser than a small one. Points on "
-            "the line are not beaten in both respects by any measured point, of whatever formats; "
-            "colours are designs, marks are activations."
+            "the line are not beaten in both respects by any measured point, of whatever formats. "
+            f"Marks: {'; '.join(f'{mark} {kind}' for kind, mark in marks.items())}."
         ],
         [Table("front", "Points on the front, weights of one bit", columns, rows, 3)],
         [Plot("Every measured point; below and to the left is better", plot)],

@@ -9,7 +9,7 @@ from plotly.graph_objects import Bar
 
 from ..measure import Record
 from .model import ROLES, WEIGHTS, Area, Missing, Plot, Results, Section, Table, named
-from .style import figure
+from .style import bars
 
 __all__ = ["energy", "least", "ratio"]
 
@@ -90,27 +90,26 @@ def energy(results: Results) -> Section:
                 spent.area.role + (", whole core" if spent.whole else ""),
                 named(spent.weights),
                 spent.area.activations,
-                spent.area.variant,
-                spent.area.tile,
                 fj,
-                2e3 / fj,
-                *(spent.figures[name] for name in CLASSES),
                 fj / ours.figures["fj"] if ours else None,
+                *(spent.figures[name] for name in CLASSES),
+                2e3 / fj,
+                spent.area.tile,
+                spent.area.variant,
             ]
         )
-    plot = figure("", "fJ a product")
-    plot.update_layout(barmode="stack", xaxis_tickangle=-45)
     best = {}
     for spent in found:
         if not spent.whole:
             key = (spent.area.role, spent.weights, spent.area.activations)
             best[key] = least(results, *key) or spent
     names = [f"{role} {named(w)} {a}" for role, w, a in best]
+    plot = bars("fJ a product", len(best))
     for name in CLASSES:
         values = [spent.figures[name] for spent in best.values()]
-        plot.add_trace(Bar(x=names, y=values, name=name))
-    columns = ["design", "weights", "activations", "variant", "m x n x k", "fJ", "TOPS/W"]
-    columns += [*CLASSES, "times this core"]
+        plot.add_trace(Bar(x=values, y=names, name=name, orientation="h"))
+    columns = ["design", "weights", "activations", "fJ", "times this core", *CLASSES]
+    columns += ["TOPS/W", "m x n x k", "variant"]
     layer = found[0].figures.get("layer", "")
     return Section(
         "Energy of a useful product",

@@ -161,23 +161,14 @@ def _steps(
     plot.update_layout(showlegend=False)
     plot.update_xaxes(type="category")
     rows = [
-        [number, label, area.role, area.activations, area.variant, area.tile, value,
-         before / value, values[0] / value]
+        [number, label, value, before / value, values[0] / value, area.role, area.activations,
+         area.tile, area.variant]
         for number, (label, area), value, before in zip(
             numbers, found, values, [values[0], *values], strict=False
         )
     ]  # fmt: skip
-    columns = [
-        "step",
-        "what it changes",
-        "design",
-        "activations",
-        "variant",
-        "m x n x k",
-        f"{results.unit} a product",
-        "times smaller than the step before",
-        "than the first",
-    ]
+    columns = ["step", "what it changes", f"{results.unit} a product", "times smaller"]
+    columns += ["than the first", "design", "activations", "m x n x k", "variant"]
     texts = [text, f"Not measured in this run: {', '.join(absent)}."] if absent else [text]
     caption = "Labels: area of a product after the step"
     return Section(title, texts, [Table(name, title, columns, rows, 3)], [Plot(caption, plot)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plotly.graph_objects import Figure
 
-__all__ = ["COLOURS", "MARKS", "figure"]
+__all__ = ["COLOURS", "MARKS", "bars", "figure"]
 
 COLOURS = ("#2f5d8a", "#e0a458", "#6b9a5b", "#b3544a", "#7d6aa3", "#4aa0a8", "#8a6d4b", "#5f6b7a")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
@@ -30,4 +30,18 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Figur
     )
     if not log_y:
         shown.update_yaxes(rangemode="tozero")
+    return shown
+
+
+def bars(x: str, count: int) -> Figure:
+    """An empty figure for `count` stacked horizontal bars: their names fit on a narrow screen."""
+    shown = figure(x, "")
+    shown.update_layout(
+        barmode="stack",
+        height=130 + 24 * count,
+        legend={"yanchor": "bottom", "y": 1.0, "traceorder": "normal"},
+        margin={"t": 48},
+        bargap=0.25,
+    )
+    shown.update_yaxes(autorange="reversed", rangemode=None, showgrid=False, dtick=1)
     return shown

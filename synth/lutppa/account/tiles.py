@@ -5,7 +5,7 @@ from __future__ import annotations
 from plotly.graph_objects import Bar
 
 from .model import LARGEST, ROLES, Area, Missing, Plot, Results, Section, Table
-from .style import figure
+from .style import bars
 
 __all__ = ["tiles"]
 
@@ -28,13 +28,11 @@ def tiles(results: Results) -> Section:
         raise Missing(f"fewer than two tiles with m n k = {TILE} were measured")
     found.sort(key=lambda area: (area.design["k"], area.design["m"]))
     unit = results.unit
-    plot = figure("m x n x k", f"{unit} a product of a 4-bit weight")
+    plot = bars(f"{unit} a product of a 4-bit weight", len(found))
     parts = [_parts(area) for area in found]
     for label in PARTS:
-        plot.add_trace(
-            Bar(x=[area.tile for area in found], y=[part[label] for part in parts], name=label)
-        )
-    plot.update_layout(barmode="stack", xaxis_tickangle=-60)
+        values = [part[label] for part in parts]
+        plot.add_trace(Bar(x=values, y=[a.tile for a in found], name=label, orientation="h"))
     rows = [
         [area.tile, *(part[label] for label in PARTS), sum(part.values())]
         for area, part in zip(found, parts, strict=True)
@@ -78,8 +76,8 @@ def _larger(results: Results) -> Table:
                 if best:
                     own = [best.per_product(weights, all_in) for all_in in (False, True)]
                     pair = f"{weights.upper()} A-{activations.upper()}"
-                    rows.append([role, pair, products, best.tile, best.variant, *own])
-    columns = ["design", "formats", "products a cycle", "best m x n x k", "variant"]
-    columns += ["arithmetic only", "all in"]
+                    rows.append([role, pair, products, *own, best.tile, best.variant])
+    columns = ["design", "formats", "products a cycle", "arithmetic only", "all in"]
+    columns += ["best m x n x k", "variant"]
     caption = f"Best shape of each size that was measured, {results.unit} a product"
     return Table("tile_sizes", caption, columns, rows, 3)
