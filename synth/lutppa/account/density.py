@@ -79,8 +79,8 @@ def _table(results: Results, name: str, caption: str, products: int | None, all_
             for other in ("mac", "native", "add"):
                 plain = activations.split(" in ")[0]
                 against = results.best(weights, plain, other, all_in, products)
-                shown = against and role != other
-                row.append(against.per_product(weights, all_in) / own if shown else None)
+                shown = against.per_product(weights, all_in) / own if against else None
+                row.append(shown if role != other else None)
             rows.append([*row, best.tile, best.variant])
     columns = ["design", "weights", "activations", results.unit]
     columns += ["NAND2", "TOPS/mm² a GHz"] if process else []

