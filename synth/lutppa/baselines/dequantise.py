@@ -13,7 +13,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from operator import or_
+from operator import add, or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -32,7 +32,7 @@ __all__ = ["CoreConfig", "CoreUnit", "Dequantise", "Scaled"]
 
 CODES = ("w1", "ternary", "w2", "w4")
 
-MOST_LEVELS = 4
+MOST_LEVELS = 8
 """Most values of a weight that are made once a column."""
 
 
@@ -129,40 +129,47 @@ class Scaled(CoreUnit):
     Ties to even; what is too large becomes infinity, or NaN where there is none. A scale that is no
     number passes with the sign of the factor. As that is an integer, nothing but a shift to the
     right is needed, by as many places as the product has more digits than a significand.
+
+    digit  the factor, if it is known and positive; 0 for one that comes from a port
     """
 
-    suffix = "scaled"
     clocked = False
+
+    def __init__(self, config: CoreConfig, top: str, digit: int = 0) -> None:
+        self.digit = digit
+        self.suffix = f"scaled_{digit}" if digit else "scaled"  # type: ignore[misc]
+        super().__init__(config, top)
 
     def ports(self) -> dict[str, Any]:
         bits = self.config.mac.fmt.bits
-        return {
-            "scale": In(bits),
-            "factor": In(Shape.cast(self.config.factors)),
-            "weight": Out(bits),
-        }
+        factor = {} if self.digit else {"factor": In(Shape.cast(self.config.factors))}
+        return {"scale": In(bits), **factor, "weight": Out(bits)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fmt = self.config.mac.fmt
         fraction, field = self.scale[: fmt.fraction_bits], self.scale[fmt.fraction_bits : -1]
-        negative = self.factor < 0
-        bound = max(map(abs, self.config.factors))
-        magnitude = Signal(range(bound + 1))
         significand = Cat(fraction, field.any())
-        largest = bound * ((1 << fmt.significand_bits) - 1)
-        product_ = Signal(range(largest + 1))
-        m.d.comb += [
-            magnitude.eq(Mux(negative, -self.factor, self.factor)),
-            product_.eq(product(m, significand, magnitude)),
-        ]
-        over = product_[fmt.significand_bits :]
+        bound = self.digit or max(map(abs, self.config.factors))
+        times = Signal(range(bound * ((1 << fmt.significand_bits) - 1) + 1))
+        negative = Signal()
+        if self.digit:
+            places_set = [i for i in range(bound.bit_length()) if bound >> i & 1]
+            m.d.comb += times.eq(balanced([significand << i for i in places_set], add))
+        else:
+            magnitude = Signal(range(bound + 1))
+            m.d.comb += [
+                negative.eq(self.factor < 0),
+                magnitude.eq(Mux(negative, -self.factor, self.factor)),
+                times.eq(product(m, significand, magnitude)),
+            ]
+        over = times[fmt.significand_bits :]
         places = Signal(range(len(over) + 1))
-        shifted = Signal(len(product_) + len(over))
+        shifted = Signal(len(times) + len(over))
         m.d.comb += [
             places.eq(len(over) - leading_zeros(over)),
             # The places that fall off lie below the significand.
-            shifted.eq(Cat(Const(0, len(over)), product_) >> places),
+            shifted.eq(Cat(Const(0, len(over)), times) >> places),
         ]
         lost, kept = shifted[: len(over)], shifted[len(over) :][: fmt.significand_bits]
         up = lost[-1] & (lost[:-1].any() | kept[0])
@@ -178,7 +185,7 @@ class Scaled(CoreUnit):
         with m.Elif(code >= limit):
             m.d.comb += self.weight.eq(Cat(Const(limit, fmt.bits - 1), sign))
         with m.Else():
-            some = product_.any().replicate(fmt.bits - 1)
+            some = times.any().replicate(fmt.bits - 1)
             m.d.comb += self.weight.eq(Cat(code[: fmt.bits - 1] & some, sign))
         return m
 
@@ -190,9 +197,12 @@ class Dequantise(CoreUnit):
     clocked = False
 
     def __init__(self, config: CoreConfig, top: str) -> None:
-        self.scaled = Scaled(config, top)
-        needed = not config.levels or config.zero_bits or max(config.levels) > 1
-        super().__init__(config, top, *([self.scaled] if needed else []))
+        # Without zero points factors are known, and the first level is the scale itself.
+        if config.zero_bits or not config.levels:
+            self.scaled = {0: Scaled(config, top)}
+        else:
+            self.scaled = {d: Scaled(config, top, d) for d in config.levels if d > 1}
+        super().__init__(config, top, *self.scaled.values())
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -207,19 +217,20 @@ class Dequantise(CoreUnit):
         zero = self.scale.zero if c.zero_bits else Const(0, 1)
 
         def scaled(name: str, digit: Value | int) -> Value:
-            factor = Signal(Shape.cast(c.factors), name=f"factor_{name}")
             weight = Signal(c.mac.fmt.bits, name=f"weight_{name}")
-            m.d.comb += factor.eq(digit - zero)
-            m.submodules[f"scaled_{name}"] = self.scaled.place(
-                scale=self.scale.scale, factor=factor, weight=weight
-            )
+            ports: dict[str, Value] = {"scale": self.scale.scale, "weight": weight}
+            if 0 in self.scaled:
+                ports["factor"] = Signal(Shape.cast(c.factors), name=f"factor_{name}")
+                m.d.comb += ports["factor"].eq(digit - zero)
+                unit = self.scaled[0]
+            elif digit == 1:
+                return self.scale.scale
+            else:
+                unit = self.scaled[digit]
+            m.submodules[f"scaled_{name}"] = unit.place(**ports)
             return weight
 
-        # Without zero points the first level is the scale itself.
-        levels = {
-            code: scaled(str(code), digit) if c.zero_bits or digit > 1 else self.scale.scale
-            for digit, code in c.levels.items()
-        }
+        levels = {code: scaled(str(code), digit) for digit, code in c.levels.items()}
         for i in range(c.mac.k):
             code = self.codes[i]
             if not levels:

@@ -55,19 +55,19 @@ class DotStream(MacUnit):
         c = self.config
         terms, results = self.i_terms, self.o_results
         moves = Signal()
-        held = Signal(self.terms, reset_less=True)
+        addend = Signal(FP32.bits, reset_less=True)
         valid = [Signal(name=f"valid_{i}") for i in range(c.stages + 1)]
         m.d.comb += [moves.eq(~results.valid | results.ready), terms.ready.eq(moves)]
         a, b = Signal(self.layouts.row), Signal(self.layouts.column)
-        m.submodules.row = self.row.place(codes=held.a, row=a)
-        m.submodules.column = self.column.place(codes=held.b, column=b)
+        m.submodules.row = self.row.place(codes=terms.payload.a, load=moves, row=a)
+        m.submodules.column = self.column.place(codes=terms.payload.b, load=moves, column=b)
         result = Signal(FP32.bits)
         enable = {"enable": moves} if c.stages else {}
-        m.submodules.dot = self.dot.place(a=a, b=b, addend=held.addend, result=result, **enable)
+        m.submodules.dot = self.dot.place(a=a, b=b, addend=addend, result=result, **enable)
         with m.If(moves):
             m.d.sync += [
                 valid[0].eq(terms.valid),
-                held.eq(terms.payload),
+                addend.eq(terms.payload.addend),
                 results.payload.eq(result),
             ]
             for now, before in zip([*valid[1:], results.valid], valid, strict=True):

@@ -21,6 +21,33 @@ from .mac_operands import Column, Row
 __all__ = ["MacArray"]
 
 
+class Accumulator(MacUnit):
+    """An FP32 sum. Cycle contract: `total` is the `result` of the last cycle with `enable`.
+
+    addend: the sum to go on with, zero where one starts.
+    """
+
+    suffix = "accumulator"
+
+    def ports(self) -> dict[str, Any]:
+        bits = FP32.bits
+        return {
+            "enable": In(1), "first": In(1), "result": In(bits),
+            "total": Out(bits), "addend": Out(bits),
+        }  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        total = Signal(FP32.bits, reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += total.eq(self.result)
+        m.d.comb += [
+            self.total.eq(total),
+            self.addend.eq(total & (~self.first).replicate(FP32.bits)),
+        ]
+        return m
+
+
 class MacArray(MacUnit):
     """O[m, n] += A[m, k] W[n, k]^T a step, as `golden_mac.matmul` defines it.
 
@@ -41,7 +68,8 @@ class MacArray(MacUnit):
         self.row = Row(config, top)
         self.column = Column(config, top)
         self.dot = FusedDot(config, top)
-        super().__init__(config, top, self.row, self.column, self.dot)
+        self.accumulator = Accumulator(config, top)
+        super().__init__(config, top, self.row, self.column, self.dot, self.accumulator)
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -54,8 +82,7 @@ class MacArray(MacUnit):
         m = Module()
         c = self.config
         activations, weights, results = self.i_activations, self.i_weights, self.o_results
-        held_activations = Signal(self.layouts.activations, reset_less=True)
-        held_weights = Signal(self.layouts.weights, reset_less=True)
+        control = Signal(self.layouts.control, reset_less=True)
 
         # Sums that still grow stay where they are; without any the pipeline runs empty.
         growing, turn = Signal(), Signal(range(c.stages + 1))
@@ -71,8 +98,7 @@ class MacArray(MacUnit):
         last_turn = turn == c.stages
         with m.If(step):
             m.d.sync += [
-                held_activations.eq(activations.payload),
-                held_weights.eq(weights.payload),
+                control.eq(activations.payload.control),
                 growing.eq(~(activations.payload.control.last & last_turn)),
             ]
             if c.stages:
@@ -93,18 +119,24 @@ class MacArray(MacUnit):
         rows = [Signal(self.layouts.row, name=f"row_{i}") for i in range(c.m)]
         columns = [Signal(self.layouts.column, name=f"column_{i}") for i in range(c.n)]
         for i, row in enumerate(rows):
-            m.submodules[f"row_{i}"] = self.row.place(codes=held_activations.rows[i], row=row)
+            m.submodules[f"row_{i}"] = self.row.place(
+                codes=activations.payload.rows[i], load=step, row=row
+            )
         for i, column in enumerate(columns):
-            m.submodules[f"column_{i}"] = self.column.place(codes=held_weights[i], column=column)
-        going_on = (~held_activations.control.first).replicate(FP32.bits)
+            m.submodules[f"column_{i}"] = self.column.place(
+                codes=weights.payload[i], load=step, column=column
+            )
         enable = {"enable": moves} if c.stages else {}
         for j, column in enumerate(columns):
             for i, row in enumerate(rows):
-                result = Signal(FP32.bits, name=f"result_{i}_{j}")
-                total = results.payload[j][i]
-                m.submodules[f"dot_{i}_{j}"] = self.dot.place(
-                    a=row, b=column, addend=total & going_on, result=result, **enable
+                addend, result = (
+                    Signal(FP32.bits, name=f"{name}_{i}_{j}") for name in ("addend", "result")
                 )
-                with m.If(moves):
-                    m.d.sync += total.eq(result)
+                m.submodules[f"dot_{i}_{j}"] = self.dot.place(
+                    a=row, b=column, addend=addend, result=result, **enable
+                )
+                m.submodules[f"accumulator_{i}_{j}"] = self.accumulator.place(
+                    enable=moves, first=control.first, result=result,
+                    total=results.payload[j][i], addend=addend,
+                )  # fmt: skip
         return m

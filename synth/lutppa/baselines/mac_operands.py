@@ -111,28 +111,32 @@ def _decode(
 
 
 class Row(MacUnit):
-    """The activations of a row, for all its dot products. Combinational.
+    """The activations of a row, for all its dot products.
 
     With narrow weights, whose products have the exponents of activations: the largest of those.
+    Cycle contract: `row` is that of the codes in the last cycle with `load`.
     """
 
     suffix = "row"
-    clocked = False
 
     def __init__(self, config: MacConfig, top: str) -> None:
         self.activation = Activation(config, top)
         super().__init__(config, top, self.activation)
 
     def ports(self) -> dict[str, Any]:
-        return {"codes": In(self.layouts.codes), "row": Out(self.layouts.row)}
+        layouts = self.layouts
+        return {"codes": In(layouts.codes), "load": In(1), "row": Out(layouts.row)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        held = Signal(self.layouts.codes, reset_less=True)
+        with m.If(self.load):
+            m.d.sync += held.eq(self.codes)
         nans = Signal(self.config.k)
         terms = [self.row.terms[i] for i in range(self.config.k)]
         for i, number in enumerate(terms):
             m.submodules[f"activation_{i}"] = self.activation.place(
-                code=self.codes[i], number=number, nan=nans[i]
+                code=held[i], number=number, nan=nans[i]
             )
         m.d.comb += self.row.nan.eq(nans.any())
         if self.config.weights:
@@ -142,25 +146,28 @@ class Row(MacUnit):
 
 
 class Column(MacUnit):
-    """The weights of a column, for all its dot products. Combinational."""
+    """The weights of a column, for all its dot products. Cycle contract: as `Row`."""
 
     suffix = "column"
-    clocked = False
 
     def __init__(self, config: MacConfig, top: str) -> None:
         self.weight = Weight(config, top)
         super().__init__(config, top, self.weight)
 
     def ports(self) -> dict[str, Any]:
-        return {"codes": In(self.layouts.weight_codes), "column": Out(self.layouts.column)}
+        layouts = self.layouts
+        return {"codes": In(layouts.weight_codes), "load": In(1), "column": Out(layouts.column)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        held = Signal(self.layouts.weight_codes, reset_less=True)
+        with m.If(self.load):
+            m.d.sync += held.eq(self.codes)
         nans = Signal(self.config.k)
         for i in range(self.config.k):
             nan = {} if self.config.weights else {"nan": nans[i]}
             m.submodules[f"weight_{i}"] = self.weight.place(
-                code=self.codes[i], number=self.column.terms[i], **nan
+                code=held[i], number=self.column.terms[i], **nan
             )
         if not self.config.weights:
             m.d.comb += self.column.nan.eq(nans.any())

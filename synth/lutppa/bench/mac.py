@@ -45,6 +45,23 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], fmt: FloatFormat) 
     return codes
 
 
+def distant(rng: np.random.Generator, a: NDArray[Any], b: NDArray[Any], config: MacConfig) -> None:
+    """Gives products of the first column exponents about F below that of one product in a step.
+
+    Where alignment shifts out all but the last bits; random exponents hardly ever do that.
+    """
+    c, fmt = config, config.fmt
+    length, top = a.shape[1], fmt.largest_field - 1
+    total = top if c.weights else 2 * top
+    target = total - c.fraction_bits + rng.integers(-4, 5, length)
+    target[int(rng.integers(c.k)) :: c.k] = total
+    own = 0 if c.weights else np.clip(target // 2 + rng.integers(-2, 3, length), 1, top)
+    for codes, fields in ((a, np.clip(target - own, 0, top)), (b[:1], own)):
+        if codes is a or not c.weights:
+            kept = codes & ~(fmt.special_field << fmt.fraction_bits)
+            codes[...] = kept | fields << fmt.fraction_bits
+
+
 def _round(rng: np.random.Generator, config: MacConfig) -> dict[str, list[int]]:
     """One sum of every tile that takes turns."""
     c = config
@@ -57,8 +74,12 @@ def _round(rng: np.random.Generator, config: MacConfig) -> dict[str, list[int]]:
     else:
         weights = codes = [numbers(rng, (c.n, length), c.fmt) for _ in range(tiles)]
         if rng.random() < 0.2:  # sums that cancel
+            even, odd = slice(0, length - length % 2, 2), slice(1, None, 2)
             for a, b in zip(activations, weights, strict=True):
-                a[:, 1::2], b[:, 1::2] = a[:, ::2], b[:, ::2] ^ 1 << (c.fmt.bits - 1)
+                a[:, odd], b[:, odd] = a[:, even], b[:, even] ^ 1 << (c.fmt.bits - 1)
+    if rng.random() < 0.3:
+        for a, b in zip(activations, weights, strict=True):
+            distant(rng, a, b, c)
     beats: dict[str, list[int]] = {"i_activations": [], "i_weights": [], "o_results": []}
     for step in range(steps):
         own = slice(step * c.k, (step + 1) * c.k)

@@ -10,7 +10,17 @@ import pytest
 
 from lutcore.formats import BF16, E4M3, E5M2, FP16, FP32, FloatFormat
 from lutcore.numbers import decode
-from lutppa.baselines.golden_mac import GPUS, LOWEST, NAN, Numerics, fused_dot
+from lutppa.baselines.golden_mac import (
+    GPUS,
+    LOWEST,
+    NAN,
+    Numerics,
+    fused_dot,
+    matmul,
+    narrow_codes,
+    narrow_dot,
+)
+from lutppa.baselines.mac_config import NARROW, MacConfig
 from lutppa.baselines.vectors import mismatches, read
 
 INFINITY = FP32.infinity
@@ -32,10 +42,28 @@ def _exact(a: list[int], b: list[int], c: int, fmt: FloatFormat, numerics: Numer
         (value(x, fmt) * value(y, fmt), _exponent(x, fmt) + _exponent(y, fmt))
         for x, y in zip(a, b, strict=True)
     ]
-    terms.append((value(c, FP32), _exponent(c, FP32)))
     largest = max([LOWEST, *(exponent for term, exponent in terms if term)])
+    return _added([term for term, _ in terms], largest, c, numerics)
+
+
+def _narrow_exact(
+    a: list[int], weights: list[int], c: int, fmt: FloatFormat, numerics: Numerics
+) -> int:
+    """The same with integers as weights: activations that are not zero count."""
+    numbers = [Fraction(float(decode(np.array(code), fmt))) for code in a]
+    largest = max(
+        [LOWEST, *(_exponent(x, fmt) for x, value in zip(a, numbers, strict=True) if value)]
+    )
+    terms = [number * weight for number, weight in zip(numbers, weights, strict=True)]
+    return _added(terms, largest, c, numerics)
+
+
+def _added(terms: list[Fraction], largest: int, c: int, numerics: Numerics) -> int:
+    """Terms and an FP32 number, truncated, added and truncated again."""
+    addend = Fraction(float(decode(np.array(c), FP32)))
+    largest = max(largest, _exponent(c, FP32)) if addend else largest
     unit = Fraction(2) ** (largest - numerics.fraction_bits)
-    total = sum(int(term / unit) for term, _ in terms) * unit  # int() truncates
+    total = sum(int(term / unit) for term in [*terms, addend]) * unit  # int() truncates
     quotient = abs(total) / Fraction(2) ** FP32.unit_exponent
     place = max(0, int(quotient).bit_length() - FP32.significand_bits)
     code = min((place << FP32.fraction_bits) + int(quotient / (1 << place)), FP32.infinity)
@@ -65,6 +93,40 @@ def test_steps_are_those_of_rationals(
     got = fused_dot(a, b, c, fmt, numerics)
     want = [_exact(*row, fmt, numerics) for row in zip(a.tolist(), b.tolist(), c.tolist())]  # noqa: B905
     assert got.tolist() == want
+
+
+@pytest.mark.parametrize("name", list(NARROW))
+@pytest.mark.parametrize("fmt", [FP16, E4M3], ids=lambda fmt: fmt.name)
+def test_narrow_steps_are_those_of_rationals(
+    rng: np.random.Generator, name: str, fmt: FloatFormat
+) -> None:
+    rows, numerics = 60, Numerics(4, 23)
+    codes = rng.integers(0, fmt.largest_field << fmt.fraction_bits, (rows, numerics.terms))
+    codes = np.where(rng.random(codes.shape) < 0.2, codes & 3, codes)
+    a = codes | rng.integers(2, size=codes.shape) << (fmt.bits - 1)
+    weights = rng.choice(NARROW[name], a.shape)
+    c = rng.integers(100, 140, rows) << 23 | rng.integers(1 << 23, size=rows)
+    c[::4] = 0
+    got = narrow_dot(a, weights, c, fmt, numerics)
+    cases = zip(a.tolist(), weights.tolist(), c.tolist(), strict=True)
+    assert got.tolist() == [_narrow_exact(*row, fmt, numerics) for row in cases]
+
+
+@pytest.mark.parametrize("name", list(NARROW))
+def test_narrow_codes_name_their_weights(name: str) -> None:
+    values, config = np.array(NARROW[name]), MacConfig(weights=name)
+    codes = narrow_codes(values, name).tolist()
+    assert sorted(set(codes)) == sorted(codes)
+    assert min(codes) >= 0 and max(codes) < 1 << config.weight_bits
+    if name.startswith("w"):
+        assert [2 * code - (1 << config.weight_bits) + 1 for code in codes] == values.tolist()
+
+
+def test_matmul_takes_every_pair_of_rows(rng: np.random.Generator) -> None:
+    a, b = (rng.standard_normal((rows, 6)).astype(np.float16).view(np.uint16) for rows in (2, 3))
+    got = matmul(a, b, FP16, Numerics(4, 24))
+    assert got.shape == (2, 3)
+    assert got[1, 2] == fused_dot(a[1], b[2], np.uint32(0), FP16, Numerics(4, 24))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A slice of the benches of the integer baselines; `python -m lutppa.baselines.verify` runs all."""
+"""A slice of the benches of the baselines; `python -m lutppa.baselines.verify` runs all."""
 
 from __future__ import annotations
 
@@ -10,22 +10,34 @@ from lutppa.baselines.config import BaselineConfig
 from lutverif.bench.runner import BenchFailure
 
 
-@pytest.mark.parametrize("name", ["mac-4x8", "native-5", "native-3", "folded-4"])
+@pytest.mark.parametrize(
+    "name", ["mac-4x8", "native-5", "native-3", "folded-4", "e5m2-int4", "core-e4m3"]
+)
 def test_rtl_equals_golden(name: str) -> None:
     assert verify.check(name) == 2
 
 
-def test_a_wrong_rtl_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "failed"),
+    [
+        ("add", "shift ?", "!shift ?", 2),
+        # The lowest bit of what is left of a term after 24 places.
+        ("core-e4m3", "24'h000000, shifted_3[25:24]", "25'h0000000, shifted_3[25]", 1),
+    ],
+)
+def test_a_wrong_rtl_fails(
+    monkeypatch: pytest.MonkeyPatch, name: str, right: str, wrong: str, failed: int
+) -> None:
     design = verify.unit_design
 
     def broken(unit: object) -> str:
         text = design(unit)  # type: ignore[arg-type]
-        assert text.count("shift ?") == 1
-        return text.replace("shift ?", "!shift ?")
+        assert text.count(right) == 1
+        return text.replace(right, wrong)
 
     monkeypatch.setattr(verify, "unit_design", broken)
-    with pytest.raises(BenchFailure, match="2 of 2 tests failed"):
-        verify.check("add")
+    with pytest.raises(BenchFailure, match=f"{failed} of 2 tests failed"):
+        verify.check(name)
 
 
 @pytest.mark.parametrize(
