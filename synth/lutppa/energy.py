@@ -99,13 +99,16 @@ class Energy:
 class Account:
     """Energy a cycle: by module, and what it rests on.
 
-    modules  by the name of the module that holds a cell, or drives a net; "" is the input ports
+    modules  by the name of the module that holds a cell; the charge of a net belongs to those
+             whose cells it drives
+    border   that part of it which input ports drive
     slew     in the library's unit of time
     wire_ff  capacitance of wire for every driven pin, fF
     loads    [nets] capacitance of every net in the library's unit
     """
 
     modules: dict[str, Energy]
+    border: Energy
     slew: float
     wire_ff: float
     loads: Floats
@@ -123,15 +126,18 @@ def account(netlist: Netlist, activity: Activity, conditions: Conditions) -> Acc
     area = sum(kind.cell.area * len(kind) for kind in netlist.kinds)
     pitch = np.sqrt(area / max(1, netlist.cells) / conditions.utilisation)
     wire_ff = float(conditions.wire_pitches * pitch * conditions.wire_ff_um)
-    loads, clocks, driver = _nets(netlist, wire_ff / power.capacitance_ff)
-
-    names = ["", *netlist.modules]
-    shares = {field.name: np.zeros(len(names)) for field in fields(Energy)}
-    edge = 0.5 * loads * power.capacitance_ff * power.voltage**2 * activity.toggles
-    np.add.at(shares["clock_nets"], driver[clocks], edge[clocks])
-    np.add.at(shares["data"], driver[~clocks], edge[~clocks])
+    wire = wire_ff / power.capacitance_ff
+    loads, clocks, driven = _nets(netlist, wire)
+    edge = 0.5 * power.capacitance_ff * power.voltage**2 * activity.toggles
+    border = ~driven * loads * edge
+    shares = {field.name: np.zeros(len(netlist.modules)) for field in fields(Energy)}
     for index, kind in enumerate(netlist.kinds):
-        place = kind.modules + 1
+        place = kind.modules
+        for pin, capacitance in enumerate(kind.cell.inputs.values()):
+            net = kind.pins[:, pin]
+            charge = (capacitance + wire) * edge[net]
+            np.add.at(shares["clock_nets"], place, charge * clocks[net])
+            np.add.at(shares["data"], place, charge * ~clocks[net])
         pins, rest = _internal(kind, loads, clocks, activity, index, slew, conditions.ground)
         leakage = _leakage(kind, activity.ones) * power.leakage_nw * conditions.period_ps * 1e-6
         np.add.at(shares["clock_pins"], place, pins * power.energy_fj)
@@ -139,24 +145,25 @@ def account(netlist: Netlist, activity: Activity, conditions: Conditions) -> Acc
         np.add.at(shares["leakage"], place, leakage)
     modules = {
         name: Energy(**{share: float(values[i]) for share, values in shares.items()})
-        for i, name in enumerate(names)
+        for i, name in enumerate(netlist.modules)
     }
-    return Account(modules, slew, wire_ff, loads)
+    outside = Energy(data=border[~clocks].sum(), clock_nets=border[clocks].sum())
+    return Account(modules, outside, slew, wire_ff, loads)
 
 
-def _nets(netlist: Netlist, wire: float) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
-    """Of every net its capacitance, whether it is a clock, and 1 + the module of its driver."""
+def _nets(netlist: Netlist, wire: float) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of every net its capacitance, whether it is a clock, and whether a cell drives it."""
     loads = np.zeros(netlist.nets)
     clocks = np.zeros(netlist.nets, bool)
-    driver = np.zeros(netlist.nets, np.int64)
+    driven = np.zeros(netlist.nets, bool)
     for kind in netlist.kinds:
         for place, (pin, capacitance) in enumerate(kind.cell.inputs.items()):
             np.add.at(loads, kind.pins[:, place], capacitance + wire)
             if pin in kind.cell.clocks:
                 clocks[kind.pins[:, place]] = True
         for place in range(len(kind.cell.inputs), len(kind.cell.pins)):
-            driver[kind.pins[:, place]] = kind.modules + 1
-    return loads, clocks, driver
+            driven[kind.pins[:, place]] = True
+    return loads, clocks, driven
 
 
 def _internal(

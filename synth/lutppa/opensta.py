@@ -99,7 +99,7 @@ def compare(
     where OpenSTA is not installed or does not accept its input.
     """
     ours = account(netlist, activity, Conditions(period_ps=period_ps, wire_pitches=0.0))
-    energy, border = ours.total, ours.modules[""]
+    energy, border = ours.total, ours.border
     switching = energy.data + energy.clock_nets - border.data - border.clock_nets
     mine = [energy.internal + energy.clock_pins, switching, energy.leakage]
     theirs = _report(netlist, activity, library, period_ps, ours.slew)

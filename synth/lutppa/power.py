@@ -2,9 +2,10 @@
 
     design -> mapped netlist -> a real layer, 64 streams -> results checked -> energy by class
 
-A row appears as it is measured, and is kept: the next run prints it at once. Rows of a core and of
-its opponents have the same layer, the same quantised weights in groups of 128 and the same
-activations. Tables, operand and weight registers, lanes and their clock pins are counted; rows
+A row appears as it is measured, and is kept: the next run prints it at once. A few lanes are
+simulated, and what rows and columns share is divided by as many of them as the tile has. Rows of a
+core and of its opponents have the same layer, the same quantised weights in groups of 128 and the
+same activations. Tables, operand and weight registers, lanes and their clock pins are counted; rows
 `all in` add precompute and rescale. No clock tree; no glitches.
 """
 
@@ -28,7 +29,7 @@ from .baselines.mac_config import MacConfig
 from .energy import Conditions
 from .liberty import Library, read
 from .opensta import LIMIT, cross_check
-from .product_energy import CYCLES, GROUP, Config, energy_figures, real_layer
+from .product_energy import CYCLES, GROUP, Config, at_tile, energy_figures, real_layer
 from .stimulus import random_layer
 
 __all__ = ["OWN", "RATIOS", "Subject", "ratios", "subjects"]
@@ -69,7 +70,7 @@ OWN = (
 
 
 def subjects(m: int, n: int) -> list[Subject]:
-    """Every design, in tiles of m rows and n columns."""
+    """Every design, with m rows and n columns; floating-point arrays with 4 columns at most."""
 
     def integer(design: str, coding: str, **more: int) -> BaselineConfig:
         return BaselineConfig(
@@ -77,7 +78,8 @@ def subjects(m: int, n: int) -> list[Subject]:
         )
 
     def floating(weights: str = "") -> MacConfig:
-        return MacConfig(m=m, n=n, weights=weights)
+        # A dot product is so large that a larger tile changes little.
+        return MacConfig(m=m, n=min(n, 4), weights=weights)
 
     int8 = _all("int8")
     found = [
@@ -218,6 +220,7 @@ def _report(
                 subject.config, library, weights, activations,
                 whole=subject.whole, layer=layer, cycles=options.cycles, conditions=conditions,
             )  # fmt: skip
+            figures = at_tile(figures, subject.config, options.m, options.n)
             found[subject.name, weights, activations] = figures
             console.print(_line(subject.name, weights, activations, figures), highlight=False)
     for whole in (False, True):
@@ -225,10 +228,11 @@ def _report(
         if table.row_count:
             console.print(table)
     console.print(
-        f"{library.name}, {options.mhz:,.0f} MHz, M {options.m}, N {options.n}, {layer.name}. "
-        "Activity is zero-delay: free of glitches. Every result equals the golden model's. "
-        f"Wires: {conditions.wire_pitches:g} cell pitches a driven pin at "
-        f"{conditions.wire_ff_um:g} fF/um. No clock tree. Baselines are not charged for zero "
+        f"{library.name}, {options.mhz:,.0f} MHz, {layer.name}. Tiles of {options.m} x "
+        f"{options.n}, of which {options.rows} x {options.columns} are simulated. Activity is "
+        "zero-delay: free of glitches. Every result equals the golden model's. Wires: "
+        f"{conditions.wire_pitches:g} cell pitches a driven pin at {conditions.wire_ff_um:g} "
+        "fF/um. No clock tree. Baselines are not charged for zero "
         "points, scales and what follows a block.",
         highlight=False,
     )
@@ -250,22 +254,27 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="llama2.c checkpoint (the embedded model)")
     parser.add_argument("--random", action="store_true", help="even random data, of no model")
     parser.add_argument("--mhz", type=float, default=1000.0, help="clock, for leakage (1000)")
-    parser.add_argument("--m", type=int, default=2, help="rows of every tile (2)")
-    parser.add_argument("--n", type=int, default=64, help="columns of every tile (64)")
+    for name, default, text in (
+        ("m", 2, "rows of the tile"),
+        ("n", 64, "columns of the tile"),
+        ("rows", 2, "rows that are simulated"),
+        ("columns", 8, "columns that are simulated"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} ({default})")
     parser.add_argument("--cycles", type=int, default=CYCLES, help=f"steps simulated ({CYCLES})")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="designs whose name begins so"
     )
     parser.add_argument("--cross-check", action="store_true", help="compare a block with OpenSTA")
     options = parser.parse_args(arguments)
-    for name, low in (("mhz", 0), ("cycles", 0)):
-        if getattr(options, name) <= low:
+    for name in ("mhz", "m", "n", "rows", "columns", "cycles"):
+        if getattr(options, name) <= 0:
             raise InputError(f"--{name} must be positive, not {getattr(options, name):g}")
     return options
 
 
 def _chosen(options: argparse.Namespace) -> list[Subject]:
-    known = subjects(options.m, options.n)
+    known = subjects(options.rows, options.columns)
     chosen = [s for s in known if not options.only or s.name.startswith(tuple(options.only))]
     if not chosen:
         raise InputError(f"--only must begin a name of {', '.join(s.name for s in known)}")

@@ -32,7 +32,7 @@ from .baselines.mac_array import MacArray
 from .baselines.mac_config import MacConfig
 from .baselines.mac_stimulus import mac_stimulus
 from .core_stimulus import core_stimulus
-from .energy import Account, Conditions, account
+from .energy import Account, Conditions, Energy, account
 from .flat_netlist import Netlist, read_netlist
 from .liberty import Library
 from .mapped import digest, flow, mapped, sources, texts
@@ -45,6 +45,7 @@ __all__ = [
     "GROUP",
     "LAYER",
     "Config",
+    "at_tile",
     "energy_figures",
     "flow_hash",
     "measured",
@@ -137,8 +138,8 @@ def energy_figures(
     layer        a linear layer with its activations; by default one of the embedded model
     cycles       of steps that are simulated, at least
 
-    Keys: `fj`; its parts `data`, `clock`, `internal`, `leakage`; `units`, the same total by suffix
-    of the module ("" for what the ports drive); `products` of a cycle; `form` in which the weights
+    Keys: `fj`; its parts `data`, `clock`, `internal`, `leakage`; `units`, the same by suffix of
+    the module; `products` of a cycle; `form` in which the weights
     were given, the least of those that the design takes, with `forms` all of them; `layer`. Forms
     of integer baselines: `baseline_stimulus.FORMS`; of floating-point cores `real`, weights with
     their scale, and `digits` without.
@@ -179,20 +180,11 @@ def _figures(
     for form, stimulus in stimuli:
         netlist = _netlist(unit, modules, library)
         spent, products = measured(netlist, stimulus, conditions)
-        total = spent.total / products
-        prefix = f"{unit.top}_"
-        found[form] = {
-            "fj": total.total,
-            "data": total.data,
-            "clock": total.clock,
-            "internal": total.internal,
-            "leakage": total.leakage,
-            "units": {
-                name.removeprefix(prefix): (energy / products).total
-                for name, energy in spent.modules.items()
-            },
-            "products": products,
+        units = {
+            name.removeprefix(unit.top).removeprefix("_"): _parts(energy / products)
+            for name, energy in spent.modules.items()
         }
+        found[form] = _summed(units) | {"products": products}
     if not found:
         return {}
     best = min(found, key=lambda form: found[form]["fj"])
@@ -200,6 +192,50 @@ def _figures(
         "form": best,
         "forms": {form: figures["fj"] for form, figures in found.items()},
     }
+
+
+_PARTS = ("fj", "data", "clock", "internal", "leakage")
+
+
+def _parts(energy: Energy) -> dict[str, float]:
+    values = (energy.total, energy.data, energy.clock, energy.internal, energy.leakage)
+    return dict(zip(_PARTS, values, strict=True))
+
+
+def _summed(units: dict[str, dict[str, float]]) -> dict[str, Any]:
+    return {part: sum(unit[part] for unit in units.values()) for part in _PARTS} | {"units": units}
+
+
+_ROWS = {
+    "table", "entries", "lookup", "precompute", "peak", "align", "decode",
+    "row", "row_registers", "activation",
+}  # fmt: skip
+"""Suffixes of the units whose work is one row's, for all its columns."""
+_COLUMNS = {"tile", "decoder", "scale_decode", "column", "column_registers", "weight"}
+"""Those whose work is one column's, for all its rows."""
+
+
+def at_tile(figures: dict[str, Any], config: Config, m: int, n: int) -> dict[str, Any]:
+    """`figures` of `config` in a tile of m rows and n columns in place of its own.
+
+    Lanes stay what they are; what a row's columns share is divided by more columns or by fewer, and
+    so is what a column's rows share. Exact but for the control of the array and for the internal
+    energy of the cells that drive the shared wires. Tables that are not shared stay as well.
+    """
+    rows = set() if getattr(config, "readers", 0) else _ROWS
+    factors = {name: config.n / n for name in rows} | {name: config.m / m for name in _COLUMNS}
+    units = {
+        name: {part: fj * factors.get(name, 1.0) for part, fj in parts.items()}
+        for name, parts in figures["units"].items()
+    }
+    scaled = _summed(units)
+    ratio = scaled["fj"] / figures["fj"]
+    forms = {form: fj * ratio for form, fj in figures["forms"].items()}
+    return (
+        figures
+        | scaled
+        | {"forms": forms, "products": figures["products"] * m * n / config.m / config.n}
+    )
 
 
 _kept: dict[str, Netlist] = {}

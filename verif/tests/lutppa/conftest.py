@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lutppa import liberty
@@ -72,7 +74,21 @@ def tiny_text() -> str:
 
 
 @pytest.fixture
-def tiny(tmp_path) -> liberty.Library:
+def tiny_file(tmp_path) -> Path:
     path = tmp_path / "tiny.lib"
     path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_file) -> liberty.Library:
+    return liberty.read(tiny_file)
+
+
+@pytest.fixture(scope="session")
+def generic_volts(tmp_path_factory) -> liberty.Library:
+    """The generic library with a voltage, without which there is no energy."""
+    path = tmp_path_factory.mktemp("library") / "volts.lib"
+    text = liberty.read(None).text
+    path.write_text(text.replace('voltage_unit : "1V";', 'voltage_unit : "1V"; nom_voltage : 1;'))
     return liberty.read(path)

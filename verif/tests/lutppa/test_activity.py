@@ -173,3 +173,33 @@ def test_words(rng):
     assert (integers(words(fields, 3)) == joined).all()
     with pytest.raises(ValueError, match="divisor of 64"):
         words(values[:, :3], 4)
+
+
+HANDSHAKE = """
+module top(clk, go, i__valid, i__payload, i__ready, y);
+  input clk, i__valid; input [1:0] go, i__payload; output i__ready; output [1:0] y;
+  wire n; NAND2 a (.A(go[0]), .B(go[1]), .Y(n)); INV b (.A(n), .Y(i__ready));
+  DFF f (.C(clk), .D(i__payload[0]), .Q(y[0])); DFF g (.C(clk), .D(i__valid), .Q(y[1]));
+endmodule
+"""
+
+
+def test_a_stream_moves_a_beat_where_it_is_ready(tiny, rng):
+    netlist = read_netlist(HANDSHAKE, "top", tiny)
+    beats = rng.integers(4, size=(5, 64))
+    go = np.array([3, 3, 3, 0, 1, 3, 3, 0, 3, 3, 3, 3])[:, None]
+    found = simulate(netlist, {"go": words(go, 2)}, {"i": words(beats, 2)})
+    # Nothing in reset; the run ends once all five have moved.
+    assert found.moved["i"].tolist() == [0, 0, 1, 1, 1, 2, 3, 3, 4, 5]
+    assert found.cycles == 9 * 64
+    y = integers(found.outputs["y"])
+    assert (y[3:, :] >> 1 == 1).all() and (y[:3] >> 1 == 0).all()
+    offered = beats[[0, 1, 1, 1, 2, 3, 3]] & 1
+    assert (y[3:] & 1 == offered).all()
+
+
+def test_streams_of_data_that_are_not_ready_together(tiny):
+    netlist = read_netlist(HANDSHAKE, "top", tiny)
+    go = np.repeat([[3, 1]], 8, axis=0)
+    with pytest.raises(InputError, match=r"^top: the 64 streams of data are not ready together$"):
+        simulate(netlist, {"go": words(go, 2)}, {"i": words(np.zeros((3, 1), int), 2)})

@@ -5,7 +5,6 @@ import pytest
 
 from lutcore.config import PRESETS
 from lutcore.export import unit_design
-from lutppa import liberty
 from lutppa.activity import simulate
 from lutppa.area import synthesise
 from lutppa.flat_netlist import read_netlist
@@ -14,20 +13,11 @@ from lutppa.tile import LookupTile
 from lutppa.tile_stimulus import lookup_stimulus
 
 
-@pytest.fixture(scope="module")
-def generic(tmp_path_factory):
-    """The generic library with a voltage, without which there is no energy."""
-    path = tmp_path_factory.mktemp("library") / "volts.lib"
-    text = liberty.read(None).text
-    path.write_text(text.replace('voltage_unit : "1V";', 'voltage_unit : "1V"; nom_voltage : 1;'))
-    return liberty.read(path)
-
-
 @pytest.mark.parametrize("formats", [("w2", "int8"), ("ternary", "fp16")])
-def test_right_and_wrong_netlists(generic, formats):
+def test_right_and_wrong_netlists(generic_volts, formats):
     config = PRESETS["tiny"]
     unit = LookupTile(config)
-    text = synthesise(unit_design(unit), unit.module_name, generic).netlist
+    text = synthesise(unit_design(unit), unit.module_name, generic_volts).netlist
     weights, activations = formats
     work = workload(random_layer(m=8, n=8, k=24), weights, activations, config.block)
     stimulus = lookup_stimulus(work, config, 64)
@@ -35,7 +25,7 @@ def test_right_and_wrong_netlists(generic, formats):
 
     def run(netlist):
         found = simulate(
-            read_netlist(netlist, unit.module_name, generic), stimulus.ports, stimulus.streams
+            read_netlist(netlist, unit.module_name, generic_volts), stimulus.ports, stimulus.streams
         )
         stimulus.check(found.outputs)
 
