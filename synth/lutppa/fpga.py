@@ -158,7 +158,8 @@ def _count(unit: BaseUnit, family: str, statistics: Path) -> Fpga:
     own: dict[str, Counter[str]] = {}
     placed: dict[str, Counter[str]] = {}
     for module in suffixes:
-        cells = Counter(found[module].get("num_cells_by_type", {}))
+        # Yosys drops a module that nothing reads.
+        cells = Counter(found.get(module, {}).get("num_cells_by_type", {}))
         placed[module] = Counter({name: cells[name] for name in cells if name in suffixes})
         own[module] = cells - placed[module]
     totals: dict[str, Counter[str]] = {}

@@ -239,6 +239,9 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.integer", description=__doc__)
     parser.add_argument("--liberty", type=Path, help="cell library, .lib or .lib.gz (generic)")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="TEXT", help="designs with this in their names"
+    )
     options = parser.parse_args(arguments)
     console = Console(width=150)
     measured: list[Measured] = []
@@ -249,8 +252,11 @@ def main(arguments: list[str] | None = None) -> int:
             f"a lane and its shares, {library.unit}; AND-OR, XOR, FA a term\n\n"
             f"{'design':{_NAME}}" + "".join(f"  {name:>{width}}" for name, width in _PARTS.items())
         )
-        jobs = [partial(measure_own, name, config, library) for name, config in OWN.items()]
-        for job in [*jobs, *(partial(measure, design, library) for design in DESIGNS)]:
+        jobs = {name: partial(measure_own, name, config, library) for name, config in OWN.items()}
+        jobs |= {design.name: partial(measure, design, library) for design in DESIGNS}
+        for name, job in jobs.items():
+            if not any(text in name for text in options.only):
+                continue
             measured.append(job())
             print(_row(measured[-1], library), flush=True)
     except LutCoreError as error:
