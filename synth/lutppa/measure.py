@@ -21,12 +21,15 @@ import lutcore
 from lutcore.errors import InputError, LutCoreError
 from lutverif import native
 
-from . import designs, fanout, fpga, mapped, report
+from . import designs, fanout, fpga, mapped, product_energy, report
 from .designs import Built
 from .gates import gates
 from .liberty import Library
 
-__all__ = ["KINDS", "Job", "Kind", "Record", "find", "keep", "measure"]
+__all__ = ["KINDS", "Job", "Kind", "Record", "applies", "find", "keep", "measure"]
+
+DESIGN = "lut"
+"""The design of a point that names none."""
 
 Point = dict[str, Any]
 Figures = dict[str, Any]
@@ -37,7 +40,7 @@ class Job:
     """What a kind of measurement gets.
 
     built    the design
-    modules  its Verilog by module, as `mapped.texts` gives it
+    modules  its Verilog by module, as `mapped.texts` gives it; none if `Kind.verilog` is False
     options  the fields of the point that belong to the measurement
     library  the cell library
     """
@@ -56,12 +59,16 @@ class Kind:
     options  the fields of a point that it takes, each with its default
     flow     hash of what it runs: its own sources and tools
     cells    whether it depends on the cell library
+    process  whether that must be the library of a process
+    verilog  whether it needs the Verilog of the design and of what stands beside it
     """
 
     run: Callable[[Job], Figures]
     flow: Callable[[], str]
     options: Mapping[str, Any] = field(default_factory=dict)
     cells: bool = True
+    process: bool = False
+    verilog: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,22 +90,27 @@ class Record:
 
 
 def _area(job: Job) -> Figures:
-    synthesis = mapped.mapped(job.built.unit, job.modules, job.library)
-    prefix = job.built.unit.top
-    rows = report.rows(synthesis, prefix)
-    units = {"/".join(row.path): row.amount.area for row in rows}
+    built = job.built
+    synthesis = mapped.mapped(built.unit, job.modules, job.library)
+    rows = report.rows(synthesis, built.unit.top)
 
     def total(suffixes: tuple[str, ...]) -> float:
         return sum(row.amount.area for row in rows if row.path[-1] in suffixes)
 
     whole = synthesis.totals[synthesis.top]
+    units = {"/".join(row.path): row.amount.area for row in rows}
+    parts = {name: total(suffixes) for name, suffixes in built.parts.items()}
+    for name, unit, count in built.beside:
+        amount = count * mapped.mapped(unit, job.modules, job.library).totals[unit.module_name]
+        whole += amount
+        parts[name] = units[name] = amount.area
     return {
         "unit": job.library.unit,
         "nand2": job.library.nand2.area,
         "gates": gates(job.library),
         "all_in": whole.area,
-        "arithmetic": total(job.built.arithmetic),
-        "parts": {name: total((suffix,)) for name, suffix in job.built.parts.items()},
+        "arithmetic": total(built.arithmetic),
+        "parts": parts,
         "units": units,
         "cells": whole.cells,
         "flip_flops": whole.flip_flops,
@@ -108,6 +120,17 @@ def _area(job: Job) -> Figures:
 
 def _fanout(job: Job) -> Figures:
     return fanout.count(job.built, job.modules, job.library)
+
+
+def _energy(job: Job) -> Figures:
+    options = job.options
+    return product_energy.energy_figures(
+        job.built.unit.config,
+        job.library,
+        str(options["format"]),
+        job.built.activations[0],
+        whole=bool(options["whole"]),
+    )
 
 
 def _fpga(job: Job) -> Figures:
@@ -120,6 +143,13 @@ def _fpga(job: Job) -> Figures:
 KINDS: dict[str, Kind] = {
     "area": Kind(_area, mapped.flow),
     "fanout": Kind(_fanout, lambda: mapped.digest(mapped.flow(), mapped.sources(fanout.__file__))),
+    "energy": Kind(
+        _energy,
+        product_energy.flow_hash,
+        {"format": "w2", "whole": False},
+        process=True,
+        verilog=False,
+    ),
     "fpga": Kind(_fpga, fpga.flow, {"family": "ecp5", "unit": "", "place": True}, cells=False),
 }
 """Every kind of measurement."""
@@ -133,15 +163,15 @@ def _split(point: Mapping[str, Any]) -> tuple[Kind, dict[str, Any], str, dict[st
         raise InputError(f"point: kind {name!r} is unknown; known are {', '.join(KINDS)}")
     kind = KINDS[name]
     options = {key: values.pop(key, default) for key, default in kind.options.items()}
-    return kind, options, str(values.pop("design", "lut")), values
+    return kind, options, str(values.pop("design", DESIGN)), values
 
 
 @functools.cache
 def _generators() -> str:
     """Hash of all that the Verilog of a point depends on, apart from the point."""
     here = Path(__file__).parent
-    files = [Path(lutcore.__file__).parent, here / "designs.py", here / "mapped.py"]
-    files += [path for path in (here / "baselines", here / "baselines.py") if path.exists()]
+    files = [Path(lutcore.__file__).parent, here / "designs", here / "mapped.py"]
+    files.append(here / "baselines")
     return mapped.digest(mapped.sources(*map(str, files)), metadata.version("amaranth"))
 
 
@@ -151,6 +181,12 @@ def _point_key(point: Point, library: Library) -> str:
     text = json.dumps(point, sort_keys=True)
     cells = library.sha256 if kind.cells else ""
     return "point-" + mapped.digest(text, _generators(), cells, kind.flow(), says)
+
+
+def applies(point: Point, library: Library) -> bool:
+    """Whether a point can be measured on this library; also where it is wrong, which is said."""
+    kind = KINDS.get(str(point.get("kind", "area")))
+    return kind is None or not kind.process or library.unit != "NAND2"
 
 
 def find(point: Point, library: Library) -> Record | None:
@@ -187,17 +223,23 @@ def _measure(point: Point, library: Library) -> Record:
     fields = json.dumps([design, values], sort_keys=True)
 
     def generate(work: Path) -> None:
-        (work / "modules.json").write_text(json.dumps(mapped.texts(built.unit)))
+        units = (built.unit, *(unit for _, unit, _ in built.beside))
+        found = {name: text for unit in units for name, text in mapped.texts(unit).items()}
+        (work / "modules.json").write_text(json.dumps(found))
 
-    with native.cached(f"modules-{mapped.digest(_generators(), fields)}", generate) as entry:
-        modules = json.loads((entry / "modules.json").read_text())
+    modules: dict[str, str] = {}
+    if kind.verilog:
+        with native.cached(f"modules-{mapped.digest(_generators(), fields)}", generate) as entry:
+            modules = json.loads((entry / "modules.json").read_text())
     job = Job(built, modules, options, library)
     # What a design says of itself decides what is counted as what.
-    says = repr((built.arithmetic, built.parts, built.broadcasts, built.facts()))
-    content = json.dumps([point.get("kind"), modules, dict(options)], sort_keys=True)
+    beside = [(name, unit.module_name, count) for name, unit, count in built.beside]
+    says = repr((built.arithmetic, built.parts, beside, built.broadcasts, built.facts()))
+    source = modules or [_generators(), fields]
+    content = json.dumps([point.get("kind"), source, dict(options)], sort_keys=True)
     cells = library.sha256 if kind.cells else ""
-    source = mapped.sources(__file__, str(report.__file__))
-    key = "figures-" + mapped.digest(content, says, cells, kind.flow(), source)
+    own = mapped.sources(__file__, str(report.__file__))
+    key = "figures-" + mapped.digest(content, says, cells, kind.flow(), own)
     origin = _library(kind, library)
 
     def work_out(work: Path) -> None:

@@ -3,7 +3,8 @@
     python -m lutppa.sweep default [--liberty FILE ...] [--scheduler tcp://...] [--out DIR]
 
 A sweep file has tables `[[product]]`, whose lists span points, and `[[point]]`, which are one point
-each; `[defaults]` holds what all of them share. A sweep that ends early, in whatever way, goes on
+each; `[defaults]` holds what all of them share, `[defaults.DESIGN]` what those of a design do. A
+sweep that ends early, in whatever way, goes on
 where it was when it is started again: every figure is kept under a hash of what it depends on.
 """
 
@@ -19,25 +20,22 @@ import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from lutcore.errors import InputError, LutCoreError
 from lutcore.outputs import write_files
 
-from . import liberty
+from . import designs, liberty, measure, sweep_table
 from .liberty import Library
-from .measure import Point, Record, find, keep, measure
+from .measure import Point, Record, find, keep
 
 __all__ = ["Sweep", "load", "packaged", "run"]
 
@@ -91,13 +89,22 @@ def parse(text: str, name: str, file: str) -> Sweep:
         raise InputError(
             f"{file}: unknown key {next(iter(values))!r}; known are defaults, product, point"
         )
+    by_design = {key: value for key, value in defaults.items() if isinstance(value, dict)}
+    for design in by_design:
+        if design not in designs.DESIGNS:
+            raise InputError(
+                f"{file}: defaults of design {design!r}, which is unknown; known are "
+                f"{', '.join(designs.DESIGNS)}"
+            )
+        del defaults[design]
     found: dict[str, Point] = {}
+    spanned: list[Point] = []
     for table in products:
         axes = [value if isinstance(value, list) else [value] for value in table.values()]
-        for chosen in itertools.product(*axes):
-            _add(found, {**defaults, **dict(zip(table, chosen, strict=True))}, file)
-    for table in points:
-        _add(found, {**defaults, **table}, file)
+        spanned += (dict(zip(table, chosen, strict=True)) for chosen in itertools.product(*axes))
+    for table in [*spanned, *points]:
+        design = table.get("design", defaults.get("design", measure.DESIGN))
+        _add(found, {**defaults, **by_design.get(str(design), {}), **table}, file)
     if not found:
         raise InputError(f"{file}: has no points; a table [[point]] or [[product]] would do")
     return Sweep(name, list(found.values()))
@@ -183,7 +190,7 @@ def _library(path: Path | None) -> Library:
 
 
 def _measure(point: Point, library: Path | None) -> Record:
-    return measure(point, _library(library))
+    return measure.measure(point, _library(library))
 
 
 @contextmanager
@@ -197,55 +204,20 @@ def _dask(scheduler: str, cells: Library) -> Iterator[Submit]:
     with client:
         shared = client.scatter(cells, broadcast=True)
         executor: Executor = client.get_executor(pure=False)
-        yield lambda point: executor.submit(measure, point, shared)
-
-
-def _summary(record: Record) -> str:
-    figures = record.figures
-    if record.error:
-        return record.error
-    if "all_in" in figures:
-        unit = "NAND2" if figures["unit"] == "NAND2" else "µm²"
-        return f"{figures['arithmetic']:,.0f} {unit} arithmetic, {figures['all_in']:,.0f} all in"
-    if "luts" in figures:
-        clock = f"{figures['fmax_mhz']} MHz" if figures["fmax_mhz"] else figures["note"]
-        parts = ", ".join(f"{figures[k]:,} {k}" for k in ("luts", "flip_flops", "dsps", "memories"))
-        return f"{parts.replace('_', '-')}; {clock}"
-    if "broadcasts" in figures:
-        return ", ".join(
-            f"{name}: {len(found['pins'])} wires" for name, found in figures["broadcasts"].items()
-        )
-    return ", ".join(f"{name} {value}" for name, value in figures.items())
-
-
-def label(point: Mapping[str, Any], common: Mapping[str, Any]) -> str:
-    """A point in a line, without what it has in common with the others."""
-    return " ".join(
-        str(value) if key in ("kind", "design", "preset") else f"{key}={value}"
-        for key, value in point.items()
-        if common.get(key) != value
-    )
-
-
-def table(records: Sequence[Record]) -> Table:
-    """Every point with its main figures or its error."""
-    shown = Table("point", "figures", "seconds", box=box.SIMPLE_HEAD, padding=(0, 1))
-    shown.columns[2].justify = "right"
-    points = [record.point for record in records]
-    first = points[0]
-    common = {k: v for k, v in first.items() if all(point.get(k) == v for point in points)}
-    shown.caption = f"all points: {label(common, {})}" if common else None
-    for record in records:
-        seconds = "kept" if record.cached else f"{record.seconds:.1f}"
-        style = "red" if record.error else ""
-        shown.add_row(label(record.point, common), _summary(record), seconds, style=style)
-    return shown
+        yield lambda point: executor.submit(measure.measure, point, shared)
 
 
 def measured(
     sweep: Sweep, library: Path | None, console: Console, processes: int | None, scheduler: str
 ) -> list[Record]:
-    """`run` with a progress bar, and a line at the end on how many points were there already."""
+    """`run` with a progress bar, and lines at the end on how many points were there already.
+
+    Points that this library cannot have are left out.
+    """
+    cells = liberty.read(library)
+    points = [point for point in sweep.points if measure.applies(point, cells)]
+    left_out = len(sweep.points) - len(points)
+    sweep = Sweep(sweep.name, points)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(f"sweep {sweep.name}", total=len(sweep.points))
@@ -263,6 +235,8 @@ def measured(
         f"{len(records) - kept - errors} measured now, {errors} with errors",
         highlight=False,
     )
+    if left_out:
+        console.print(f"left out: {left_out} points that need the library of a process")
     return records
 
 
@@ -293,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
             records = measured(sweep, chosen.liberty, console, chosen.processes, chosen.scheduler)
             file = chosen.out / f"{sweep.name}.json"
             write_files({file: data(sweep, records)})
-            console.print(table(records))
+            console.print(sweep_table.table(records))
             console.print(f"{file}", highlight=False)
             failed |= any(record.error for record in records)
     except LutCoreError as error:

@@ -17,7 +17,7 @@ from rich.console import Console
 from lutcore.errors import LutCoreError
 from lutcore.outputs import write_files
 
-from .. import sweep
+from .. import sweep, sweep_table
 from ..liberty import Library, read
 from ..measure import Record
 from ..report import NOTES
@@ -32,7 +32,9 @@ def page(records: list[Record], library: Library) -> Page:
     """The page of these records, measured on `library`."""
     sections, missing = made(Results(records))
     missing += [
-        f"{sweep.label(record.point, {})}: {record.error}." for record in records if record.error
+        f"{sweep_table.label(record.point, {})}: {record.error}."
+        for record in records
+        if record.error
     ]
     tools = ", ".join(f"{tool} {metadata.version(tool)}" for tool in ("amaranth", "pyosys"))
     origin = [

@@ -1,15 +1,17 @@
-"""Sections on density: by format pair, by width of weights, and the front of area and density."""
+"""Sections on density: by design and pair of formats, and the front of area and density."""
 
 from __future__ import annotations
 
 from plotly.graph_objects import Scatter
 
-from .model import Area, Missing, Plot, Results, Section, Table, least
-from .style import MARKS, figure
+from .model import LARGEST, ROLES, WEIGHTS, Area, Missing, Plot, Results, Section, Table, named
+from .style import COLOURS, MARKS, figure
 
-__all__ = ["by_format", "by_width", "front"]
+__all__ = ["by_format", "front"]
 
-WIDTHS = (1, 2, 4, 8)
+TILE = 512
+PAIRS = (("w1", "fp16"), ("w2", "fp16"), ("w1", "int8"), ("w2", "int8"), ("w4", "int8"))
+"""Pairs of formats in the plot."""
 
 
 def tops(per_product: float) -> float:
@@ -21,184 +23,122 @@ def by_format(results: Results) -> Section:
     """Density of every design for every pair of formats, and the ratio to the MAC core."""
     if not results.areas:
         raise Missing("no areas were measured")
-    groups: dict[tuple[str, str], list[Area]] = {}
-    for area in results.areas:
-        groups.setdefault((area.role, area.activations), []).append(area)
-    process = results.unit != "NAND2"
-    measure = ["TOPS/mm² a GHz"] if process else []
-    rows = []
-    for (role, activations), areas in sorted(groups.items()):
-        for bits in WIDTHS:
-            able = [area for area in areas if bits in area.widths]
-            best = least(able, lambda area, b=bits: area.per_product(b))
-            whole = least(able, lambda area, b=bits: area.per_product(b, all_in=True))
-            if not best or not whole:
-                continue
-            lanes, everything = best.per_product(bits), whole.per_product(bits, all_in=True)
-            ratios = []
-            for all_in, own in ((False, lanes), (True, everything)):
-                mac = results.best(bits, activations, "mac", all_in)
-                ratios.append(mac.per_product(bits, all_in) / own if mac else None)
-            rows.append(
-                [
-                    role,
-                    f"W{bits}",
-                    activations,
-                    best.variant,
-                    best.tile,
-                    lanes,
-                    lanes / results.nand2,
-                    *([tops(lanes)] if process else []),
-                    ratios[0],
-                    whole.variant,
-                    whole.tile,
-                    everything,
-                    *([tops(everything)] if process else []),
-                    ratios[1],
-                ]
-            )
     unit = results.unit
-    columns = [
-        "design",
-        "weights",
-        "activations",
-        "best lanes",
-        "m x n x k",
-        f"arithmetic, {unit} a product",
-        "NAND2",
-        *measure,
-        "against MAC",
-        "best all in",
-        "m x n x k",
-        f"all in, {unit} a product",
-        *measure,
-        "against MAC",
+    tables = [
+        _table(results, f"density{end}{part}", f"{kind}, {tile}", products, all_in)
+        for end, products, tile in (
+            ("", None, f"best tile of up to {LARGEST:,} products a cycle"),
+            (f"_{TILE}", TILE, f"best tile of {TILE} products a cycle"),
+        )
+        for part, all_in, kind in (("", False, "arithmetic only"), ("_all_in", True, "all in"))
     ]
-    macs = any(area.role == "mac" for area in results.areas)
+    plot = figure("", f"{unit} a product, all in", log_y=True)
+    names = [f"{named(w)} {a}" for w, a in PAIRS]
+    for number, role in enumerate(("lut", "mac", "native", "add", "full")):
+        best = [results.best(w, a, role, all_in=True) for w, a in PAIRS]
+        values = [
+            area.per_product(w, all_in=True) if area else None
+            for area, (w, _) in zip(best, PAIRS, strict=True)
+        ]
+        if any(values):
+            mark = {"color": COLOURS[number], "symbol": MARKS[number], "size": 12}
+            plot.add_trace(Scatter(x=names, y=values, name=role, mode="markers", marker=mark))
     return Section(
         "Density by design and format",
         [
             "Area that one product of a weight and an activation needs each cycle. A bit-serial "
-            "core takes a cycle for every bit of a weight, so that its area counts as often. "
-            "Arithmetic only is the lanes with their accumulators, tables outside, as papers "
-            "count; all in is everything. For each pair the table shows the variant that is best "
-            "in that respect: g activations in a table, G tables a step, entries of t bits.",
-            *([] if macs else ["No MAC core was measured in this run, so there are no ratios."]),
+            "core takes a cycle for every bit of a weight, so that its area counts as often, and "
+            "cycles in which a core waits for its epilogue count too. Arithmetic only is the lanes "
+            "with their accumulators and what decodes weights for them; tables, registers of "
+            "operands and the epilogue are outside, as papers count. All in is everything. Each "
+            "figure is that of the variant and tile that is best in this respect. The columns "
+            "“MAC”, “native” and “ADD” say how many times the area of a product of that design is "
+            "the one of this row, in the same formats: above 1 this row is smaller.",
+            "Designs: " + "; ".join(f"{name}: {text}" for name, text in ROLES.items()) + ".",
+            "Activations “int8 in 8 bits” are rounded to tables of 8 bits; all other integers "
+            "are summed exactly.",
         ],
-        [Table("density", f"Density, {unit} on the library named above", columns, rows, 3)],
+        tables,
+        [Plot(f"{unit} a product at the best tile, all in", plot)] if plot.data else [],
     )
 
 
-def by_width(results: Results) -> Section:
-    """Area of a product against the width of weights, for each role."""
-    lines: dict[tuple[str, str], dict[int, float]] = {}
-    for area in results.areas:
-        for bits in area.widths:
-            # A core built for wider weights has a wider accumulator: the best for this width.
-            line = lines.setdefault((area.role, area.activations), {})
-            value = area.per_product(bits)
-            line[bits] = min(value, line.get(bits, value))
-    if not any(len(line) > 1 for line in lines.values()):
-        raise Missing("only one width of weights was measured")
-    plot = figure("bits of a weight", f"{results.unit} a product, arithmetic only")
+def _table(results: Results, name: str, caption: str, products: int | None, all_in: bool) -> Table:
+    pairs = sorted({(area.role, area.activations) for area in results.areas})
+    pairs.sort(key=lambda pair: list(ROLES).index(pair[0]))
+    process = results.unit != "NAND2"
     rows = []
-    for number, ((role, activations), line) in enumerate(sorted(lines.items())):
-        name = f"{role}, {activations}"
-        bits = sorted(line)
-        plot.add_trace(
-            Scatter(
-                x=bits,
-                y=[line[b] for b in bits],
-                name=name,
-                mode="lines+markers",
-                marker={"symbol": MARKS[number % len(MARKS)], "size": 8},
-            )
-        )
-        stops = None
-        others = [r for r in ("mac", "add", "native") if (r, activations) in lines]
-        if role == "lut" and others:
-            stops = next(
-                (
-                    b
-                    for b in bits
-                    if any(lines[r, activations].get(b, float("inf")) < line[b] for r in others)
-                ),
-                None,
-            )
-        rows.append([role, activations, *(line.get(b) for b in range(1, 9)), stops])
-    plot.update_xaxes(dtick=1)
-    columns = ["design", "activations", *(f"{b} bit" for b in range(1, 9)), "lookup loses from"]
-    text = [
-        "The lanes compute any width, a cycle for every bit, so that their area for a product "
-        "grows in proportion. The last column is the first width at which a measured opponent "
-        "of the same activations is smaller; it is empty where there is none, or none was "
-        "measured."
-    ]
-    caption = f"{results.unit} a product, arithmetic only, best variant"
-    return Section(
-        "Area against the width of weights",
-        text,
-        [Table("widths", caption, columns, rows)],
-        [Plot(caption, plot)],
-    )
+    for role, activations in pairs:
+        for weights in WEIGHTS:
+            best = results.best(weights, activations, role, all_in, products)
+            if best is None:
+                continue
+            own = best.per_product(weights, all_in)
+            row: list[str | float | None] = [role, named(weights), activations, own]
+            row += [own / results.nand2, tops(own)] if process else []
+            for other in ("mac", "native", "add"):
+                plain = activations.split(" in ")[0]
+                against = results.best(weights, plain, other, all_in, products)
+                shown = against.per_product(weights, all_in) / own if against else None
+                row.append(shown if role != other else None)
+            rows.append([*row, best.tile, best.variant])
+    columns = ["design", "weights", "activations", results.unit]
+    columns += ["NAND2", "TOPS/mm² a GHz"] if process else []
+    columns += ["MAC", "native", "ADD", "m x n x k", "variant"]
+    return Table(name, f"A product: {caption}", columns, rows)
 
 
 def front(results: Results) -> Section:
     """Points that no other beats in both total area and area of a product, all in."""
-    able = [area for area in results.areas if 1 in area.widths]
+    able = [area for area in results.areas if "w1" in area.cycles and area.role in ROLES]
     if len(able) < 2:
         raise Missing("fewer than two areas were measured for weights of one bit")
     plot = figure(
         f"whole core, {results.unit}",
-        f"{results.unit} a one-bit product, all in",
+        f"{results.unit} a product",
         log_x=True,
         log_y=True,
     )
-    rows, best = [], float("inf")
-    ordered = sorted(able, key=lambda area: (area.all_in, area.per_product(1, all_in=True)))
-    edge: list[Area] = []
-    for area in ordered:
-        if area.per_product(1, all_in=True) < best:
-            best = area.per_product(1, all_in=True)
-            edge.append(area)
-    names = sorted({(area.role, area.activations) for area in able})
-    for number, (role, activations) in enumerate(names):
-        chosen = [a for a in able if (a.role, a.activations) == (role, activations)]
-        plot.add_trace(
-            Scatter(
-                x=[area.all_in for area in chosen],
-                y=[area.per_product(1, all_in=True) for area in chosen],
-                text=[f"{area.tile}; {area.variant}" for area in chosen],
-                hovertemplate="%{text}<br>%{x:,.0f} in all, %{y:.2f} a product",
-                name=f"{role}, {activations}",
-                mode="markers",
-                marker={"symbol": MARKS[number % len(MARKS)], "size": 9},
+    kinds = sorted({area.activations.split(" in ")[0] for area in able})
+    marks = dict(zip(kinds, MARKS, strict=False))
+    for number, role in enumerate(ROLES):
+        chosen = [area for area in able if area.role == role]
+        if chosen:
+            symbols = [marks[area.activations.split(" in ")[0]] for area in chosen]
+            plot.add_trace(
+                Scatter(
+                    x=[area.all_in for area in chosen],
+                    y=[area.per_product("w1", all_in=True) for area in chosen],
+                    text=[f"{a.activations}; {a.tile}; {a.variant}" for a in chosen],
+                    hovertemplate="%{text}<br>%{x:,.0f} in all, %{y:.2f} a product",
+                    name=role,
+                    mode="markers",
+                    marker={"symbol": symbols, "color": COLOURS[number], "size": 9},
+                )
             )
-        )
-    x, y = ([a.all_in for a in edge], [a.per_product(1, all_in=True) for a in edge])
+    edge = _edge(able)
     plot.add_trace(
         Scatter(
-            x=x,
-            y=y,
+            x=[area.all_in for area in edge],
+            y=[area.per_product("w1", all_in=True) for area in edge],
             name="front",
             mode="lines",
             line={"shape": "hv", "color": "#22272e", "width": 1.5},
         )
     )
-    for area in edge:
-        per = area.per_product(1, all_in=True)
-        rows.append(
-            [
-                area.role,
-                area.activations,
-                area.tile,
-                area.variant,
-                area.products,
-                area.all_in,
-                per,
-                area.arithmetic / area.all_in,
-            ]
-        )
+    rows = [
+        [
+            area.role,
+            area.activations,
+            area.tile,
+            area.variant,
+            area.products,
+            area.all_in,
+            area.per_product("w1", all_in=True),
+            area.arithmetic / area.all_in,
+        ]
+        for area in edge
+    ]
     columns = [
         "design",
         "activations",
@@ -207,14 +147,25 @@ def front(results: Results) -> Section:
         "one-bit products a cycle",
         f"all in, {results.unit}",
         f"{results.unit} a product",
-        "share of lanes",
+        "share of arithmetic",
     ]
     return Section(
         "The front: size of a core against its density",
         [
-            "Precompute and rescale are shared, so a large core is denser than a small one. "
-            "Points on the line are not beaten in both respects by any measured point."
+            "What is shared costs a large core less, so it is denser than a small one. Points on "
+            "the line are not beaten in both respects by any measured point, of whatever formats. "
+            f"Marks: {'; '.join(f'{mark} {kind}' for kind, mark in marks.items())}."
         ],
         [Table("front", "Points on the front, weights of one bit", columns, rows, 3)],
         [Plot("Every measured point; below and to the left is better", plot)],
     )
+
+
+def _edge(areas: list[Area]) -> list[Area]:
+    edge: list[Area] = []
+    best = float("inf")
+    for area in sorted(areas, key=lambda a: (a.all_in, a.per_product("w1", all_in=True))):
+        if area.per_product("w1", all_in=True) < best:
+            best = area.per_product("w1", all_in=True)
+            edge.append(area)
+    return edge

@@ -1,27 +1,28 @@
-"""Sections on the lookup itself: the best group, tiles of 512 products, broadcast."""
+"""Sections on the lookup itself: the best group, and broadcast."""
 
 from __future__ import annotations
 
-from plotly.graph_objects import Bar, Scatter
+from plotly.graph_objects import Scatter
 
 from ..fanout import buffers
 from .model import Area, Missing, Plot, Results, Section, Table
 from .style import MARKS, figure
 
-__all__ = ["broadcast", "group", "tiles"]
+__all__ = ["broadcast", "group"]
 
-TILE = 512
 LIMITS = (8, 16, 32)
 COLUMNS = (4, 8, 16, 32, 64, 128, 256)
 
 
-MANY = (8, 16)
-"""Weights a step above which a variant is in the plot of groups, and from which it has many."""
+STEP = range(20, 29)
+"""Weights a step of the variants in the plot of groups: about as many for every group."""
 
 
 def _plain(area: Area) -> bool:
     """Whether this is the product with weights of four bits and INT8 activations."""
-    return area.role == "lut" and (area.parameters["weight_bits"], area.activations) == (4, "int8")
+    if area.role != "lut" or "w4" not in area.cycles or "w5" in area.cycles:
+        return False
+    return area.design["activations"] == ["int8"]
 
 
 def group(results: Results) -> Section:
@@ -34,7 +35,7 @@ def group(results: Results) -> Section:
     rows = []
     unit = results.unit
     plot = figure("lookup group g", f"{unit} a one-bit product, lanes")
-    lines: dict[tuple[int, bool], dict[int, float]] = {}
+    lines: dict[int, dict[int, float]] = {}
     names = ("table_bits", "lookup_group", "groups_per_step")
     found.sort(key=lambda area: tuple(area.parameters[name] for name in names))
     for area in found:
@@ -42,7 +43,7 @@ def group(results: Results) -> Section:
         k = area.design["k"]
         parts = _counted(area)
         total = sum(parts.values())
-        measured = area.per_product(1)
+        measured = area.arithmetic / area.products
         rows.append(
             [
                 t,
@@ -53,36 +54,30 @@ def group(results: Results) -> Section:
                 total / k,
                 measured,
                 measured * k / total,
-                area.per_product(1, all_in=True),
             ]
         )
-        if k > MANY[0]:
-            lines.setdefault((t, k >= MANY[1]), {})[g] = measured
-    for number, ((t, many), line) in enumerate(sorted(lines.items())):
-        weights = f"{MANY[1]} or more" if many else f"{MANY[0] + 1} to {MANY[1] - 1}"
+        if k in STEP:
+            lines.setdefault(t, {})[g] = measured
+    for number, (t, line) in enumerate(sorted(lines.items())):
         plot.add_trace(
             Scatter(
                 x=sorted(line),
                 y=[line[g] for g in sorted(line)],
                 mode="lines+markers",
-                name=f"{t} bits, {weights} weights a step",
-                line={"dash": "solid" if many else "dot"},
+                name=f"entries of {t} bits",
                 marker={"symbol": MARKS[number % len(MARKS)], "size": 8},
             )
         )
     plot.update_xaxes(dtick=1)
-    best = {
-        t: min(((line[g], g) for (bits, _), line in lines.items() if bits == t for g in line))
-        for t in sorted({t for t, _ in lines})
-    }
+    best = {t: min((value, g) for g, value in line.items()) for t, line in sorted(lines.items())}
     text = [
         "A larger group looks more weights up at once, but its table has 2^(g-1) entries. First "
         "principles, for a bit of entry and a weight: selection (2^(g-1) - 1)/g multiplexers, "
         "negation 1/g exclusive-ors, addition 1/g full adders; pairs have three entries or none "
-        "instead, and no negation; and, over the k weights of a "
-        "step, the accumulator with its register, clear and shift. Counts are of the smallest "
-        "cells of the library; measured is the mapped lane.",
-        "Best measured: "
+        "instead, and no negation; and, over the k weights of a step, the accumulator with its "
+        "adder, register, clear and shift. Counts are of the smallest cells of the library; "
+        "measured is the mapped lane.",
+        f"Best measured at {STEP[0]} to {STEP[-1]} weights a step: "
         + "; ".join(f"{t}-bit entries g = {g} at {v:.3f} {unit}" for t, (v, g) in best.items())
         + ".",
     ]
@@ -98,13 +93,12 @@ def group(results: Results) -> Section:
         "counted",
         "measured",
         "measured / counted",
-        "all in",
     ]
     return Section(
         "The best lookup group",
         text,
         [Table("lookup_group", f"{unit} a one-bit product", columns, rows, 3)],
-        [Plot("Measured lanes, accumulator included", plot)],
+        [Plot(f"Measured lanes of {STEP[0]} to {STEP[-1]} weights a step", plot)],
     )
 
 
@@ -127,58 +121,8 @@ def _counted(area: Area) -> dict[str, float]:
         "negation": groups * t * (cell["xor"] if g > 2 else 0),
         "addition": tree * cell["full_adder"],
         "accumulator": area.parameters["psum_bits"]
-        * (cell["full_adder"] + cell["flip_flop"] + 2 * cell["mux"] + cell["and"]),
+        * (cell["full_adder"] + cell["flip_flop"] + cell["mux"]),
     }
-
-
-def tiles(results: Results) -> Section:
-    """Cores of 512 one-bit products a cycle, by the shape of the tile."""
-    found = [
-        area
-        for area in results.areas
-        if area.products == TILE
-        and _plain(area)
-        and (area.parameters["lookup_group"], area.parameters["table_bits"]) == (4, 8)
-    ]
-    if len(found) < 2:
-        raise Missing(f"fewer than two tiles with m n k = {TILE} were measured")
-    found.sort(key=lambda area: (area.design["k"], area.design["m"]))
-    unit = results.unit
-    plot = figure("m x n x k", f"{unit} a one-bit product")
-    rows = []
-    names = [area.tile for area in found]
-    for label in ("lanes", "tables", "precompute", "rescale"):
-        values = [
-            (area.arithmetic if label == "lanes" else area.record.figures["parts"][label]) / TILE
-            for area in found
-        ]
-        plot.add_trace(Bar(x=names, y=values, name=label))
-    plot.update_layout(barmode="stack", xaxis_tickangle=-45)
-    for area in found:
-        parts = area.record.figures["parts"]
-        tables = parts["tables"]
-        shown = (area.arithmetic, tables, parts["precompute"], parts["rescale"], area.all_in)
-        with_tables = (area.arithmetic + tables) / TILE
-        rows.append([area.tile, *(value / TILE for value in shown), with_tables])
-    columns = [
-        "m x n x k",
-        "lanes",
-        "tables",
-        "precompute",
-        "rescale",
-        "all in",
-        "lanes and tables",
-    ]
-    return Section(
-        "The tile: shapes with m n k = 512",
-        [
-            "Tables cost with m, weights with n; lanes are m n. A long tile reads each table "
-            "from many lanes. Rescale works on a column's m rows at a time, here four columns a "
-            "cycle, so that its area grows with m.",
-        ],
-        [Table("tiles", f"{unit} a one-bit product", columns, rows, 3)],
-        [Plot("Where the area of a product goes", plot)],
-    )
 
 
 def broadcast(results: Results) -> Section:
@@ -213,7 +157,7 @@ def broadcast(results: Results) -> Section:
                     n,
                     *(worst.get(b, 0) for b in ("tables", "weights", "control")),
                     *(counted[limit] for limit in LIMITS),
-                    *areas,
+                    areas[1],
                 ]
             )
             shares.append(areas[1])
@@ -227,16 +171,16 @@ def broadcast(results: Results) -> Section:
             )
         )
     plot.update_xaxes(tickvals=list(COLUMNS))
-    plot.update_yaxes(tickformat=".0%")
+    plot.update_yaxes(tickformat=".1%")
     columns = [
         "variant",
         "m",
         "n",
-        "loads of a table wire",
-        "of a weight wire",
-        "of a control wire",
+        "loads: table wire",
+        "weight wire",
+        "control wire",
         *(f"buffers at {limit}" for limit in LIMITS),
-        *(f"share at {limit}" for limit in LIMITS),
+        f"area at {LIMITS[1]} / lanes",
     ]
     figures = records[0].figures
     return Section(

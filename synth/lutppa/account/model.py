@@ -17,10 +17,37 @@ SHORT = {
     "lookup_group": "g",
     "groups_per_step": "G",
     "table_bits": "t",
-    "weight_bits": "",
-    "psum_bits": "",
+    "terms": "terms",
+    "stages": "stages",
 }
-"""What tables call a parameter; nothing where they leave it out."""
+"""What tables call a parameter; others they leave out."""
+
+WEIGHTS = ("w1", "w2", "w4", "ternary", "ordinary")
+"""Types of weights that tables show."""
+
+LARGEST = 4096
+"""Products a cycle up to which a design may choose its best tile."""
+
+TABLE_BITS = 8
+"""Bits of an entry from which a rounded table loses no accuracy that matters (docs/numerics.md)."""
+
+ROLES = {
+    "lut": "this core",
+    "mac": "multiply-accumulate in the activations' format, weights dequantised",
+    "native": "a datapath for one width of weights and no other",
+    "add": "bit-serial without tables",
+    "full": "conventional lookup, a table of all sums for a few columns",
+    "unpu": "UNPU-like lookup",
+    "unpu_reinterpreted": "with half tables",
+    "unpu_folded": "with the index negated offline",
+}
+"""Designs by their role in the account."""
+
+
+def named(weights: str) -> str:
+    """What a reader is told of a type of weight: W2, ternary."""
+    return weights.upper() if weights[1:].isdigit() else weights
+
 
 Cell = str | int | float | None
 
@@ -76,8 +103,12 @@ class Area:
 
     @property
     def activations(self) -> str:
-        """The activation formats that it takes, joined by +."""
-        return "+".join(self.design["activations"])
+        """The activation formats joined by +; with the bits of a table that loses some of them."""
+        bits = self.parameters.get("table_bits", TABLE_BITS)
+        names = self.design["activations"]
+        floats = any(not name.startswith("int") for name in names)
+        loses = not self.design["exact"] or (floats and bits < TABLE_BITS)
+        return "+".join(names) + (f" in {bits} bits" if loses else "")
 
     @property
     def tile(self) -> str:
@@ -93,15 +124,15 @@ class Area:
     def variant(self) -> str:
         """The parameters in a few letters."""
         return ", ".join(
-            f"{SHORT.get(name, name)}={value}"
+            f"{SHORT[name]}={value}"
             for name, value in self.parameters.items()
-            if SHORT.get(name) != ""
+            if name in SHORT and value
         )
 
     @property
-    def widths(self) -> dict[int, int]:
-        """Cycles of a tile by width of the weights."""
-        return {int(bits): cycles for bits, cycles in self.design["weight_bits"].items()}
+    def cycles(self) -> Mapping[str, float]:
+        """Cycles of a tile by type of weight."""
+        return self.design["cycles"]
 
     @property
     def all_in(self) -> float:
@@ -118,10 +149,10 @@ class Area:
         """Of a cycle with one plane."""
         return self.design["m"] * self.design["n"] * self.design["k"]
 
-    def per_product(self, weight_bits: int, all_in: bool = False) -> float:
-        """Area times cycles for each product of an activation and a weight of `weight_bits`."""
+    def per_product(self, weights: str, all_in: bool = False) -> float:
+        """Area times cycles for each product of an activation and a weight of this type."""
         area = self.all_in if all_in else self.arithmetic
-        return area * self.widths[weight_bits] / self.products
+        return area * self.cycles[weights] / self.products
 
 
 @dataclass(frozen=True)
@@ -149,20 +180,54 @@ class Results:
         """Area of a NAND2 of the library."""
         return self.areas[0].record.figures["nand2"] if self.areas else 1.0
 
+    @property
+    def asap7(self) -> bool:
+        """Whether the library is ASAP7, for which goals in µm² are stated."""
+        return any(r.library.get("name", "").lower().startswith("asap7") for r in self.records)
+
     def best(
-        self, weight_bits: int, activations: str, role: str = "lut", all_in: bool = False
+        self,
+        weights: str,
+        activations: str,
+        role: str = "lut",
+        all_in: bool = False,
+        products: int | None = None,
     ) -> Area | None:
-        """The smallest area per product of a role for these formats."""
+        """The smallest area per product of a role for these formats.
+
+        Of all tiles of up to LARGEST products, or of exactly `products` of them.
+        """
         return least(
             (
                 area
                 for area in self.areas
                 if area.role == role
                 and area.activations == activations
-                and weight_bits in area.widths
+                and weights in area.cycles
+                and (area.products == products if products else area.products <= LARGEST)
             ),
-            lambda area: area.per_product(weight_bits, all_in),
+            lambda area: area.per_product(weights, all_in),
         )
+
+    def ratio(
+        self,
+        weights: str,
+        activations: str,
+        role: str,
+        *,
+        other: str = "",
+        all_in: bool = False,
+        products: int | None = None,
+    ) -> float | None:
+        """Area of a product of `role` over that of the product's core; None if one is missing.
+
+        other  activations of `role`, where they differ
+        """
+        ours = self.best(weights, activations, "lut", all_in, products)
+        theirs = self.best(weights, other or activations, role, all_in, products)
+        if ours is None or theirs is None:
+            return None
+        return theirs.per_product(weights, all_in) / ours.per_product(weights, all_in)
 
 
 def least(areas: Iterable[Area], key: Callable[[Area], float]) -> Area | None:

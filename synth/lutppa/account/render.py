@@ -29,7 +29,8 @@ p { max-width: 46rem; margin: 10px 0; }
 nav { columns: 2; column-gap: 32px; margin: 24px 0; font-size: 0.95rem; }
 nav a { display: block; color: var(--accent); text-decoration: none; padding: 2px 0; }
 .caption { margin: 22px 0 4px; max-width: none; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; max-height: 34rem; }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
+.tall { max-height: 36rem; overflow-y: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 12px; text-align: right; white-space: nowrap; }
@@ -41,7 +42,12 @@ td.long { white-space: normal; min-width: 17rem; }
 tbody tr:nth-child(even) { background: #f8fafb; }
 figure { margin: 20px 0; }
 @media (max-width: 640px) { body { padding: 0 12px 48px; } nav { columns: 1; }
-  h1 { font-size: 1.5rem; } th, td { padding: 4px 8px; } }
+  h1 { font-size: 1.5rem; } th, td { padding: 4px 8px; }
+  .cards thead { display: none; } .cards tr { display: block; padding: 6px 0; }
+  .cards td, .cards td.text { display: flex; white-space: normal; text-align: left; min-width: 0; }
+  .cards td::before { content: attr(data-label); flex: 0 0 6.5rem; color: var(--quiet); }
+  .cards td:first-child { font-weight: 600; } .cards td:first-child::before { content: none; }
+  .cards td:empty { display: none; } }
 """
 
 _SORT = """
@@ -61,6 +67,12 @@ for (const head of document.querySelectorAll("th")) head.onclick = () => {
 
 _LONG = 36
 """Characters from which a text may be broken into lines."""
+
+_PROSE = 72
+"""Characters of a text that is prose: on a narrow screen its table's rows become cards."""
+
+_TALL = 24
+"""Rows above which a table scrolls by itself."""
 
 
 @dataclass(frozen=True)
@@ -121,24 +133,28 @@ def _pipes(cells: Sequence[str]) -> str:
 
 def _html_table(table: Table) -> str:
     textual = _textual(table)
+    cards = any(isinstance(v, str) and len(v) >= _PROSE for row in table.rows for v in row)
 
-    def cell(value: Cell, text: bool) -> str:
+    def cell(value: Cell, text: bool, label: str) -> str:
         shown = html.escape(_shown(value, table.digits))
+        kind = ""
         if text:
-            kind = "text long" if len(shown) > _LONG else "text"
-            return f'<td class="{kind}">{shown}</td>'
-        return f'<td data-value="{"" if value is None else value}">{shown}</td>'
+            kind = ' class="text long"' if len(shown) > _LONG else ' class="text"'
+        number = "" if text else f' data-value="{"" if value is None else value}"'
+        name = f' data-label="{html.escape(label)}"' if cards else ""
+        return f"<td{kind}{number}{name}>{shown}</td>"
 
     heads = "".join(
         f'<th scope="col"{" class=text" if text else ""}>{html.escape(name)}</th>'
         for name, text in zip(table.columns, textual, strict=True)
     )
     rows = "\n".join(
-        "<tr>" + "".join(cell(v, t) for v, t in zip(row, textual, strict=True)) + "</tr>"
-        for row in table.rows
+        "<tr>" + "".join(map(cell, row, textual, table.columns)) + "</tr>" for row in table.rows
     )
+    kind = " cards" if cards else " tall" if len(table.rows) > _TALL else ""
     return (
-        f'<p class="caption">{html.escape(table.caption)}</p>\n<div class="scroll" tabindex="0">'
+        f'<p class="caption">{html.escape(table.caption)}</p>\n'
+        f'<div class="scroll{kind}" tabindex="0">'
         f"<table><thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>\n"
     )
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .boards import boards
-from .density import by_format, by_width, front
-from .lookup import broadcast, group, tiles
+from .density import by_format, front
+from .energy import energy
+from .goals import goals
+from .lookup import broadcast, group
 from .model import Missing, Results, Section
 from .published import beside
 from .steps import ablation, waterfall
+from .tiles import tiles
+from .widths import by_width
 
 __all__ = ["SECTIONS", "made"]
 
 SECTIONS: Mapping[str, Callable[[Results], Section]] = {
+    "goals": goals,
     "density": by_format,
+    "energy": energy,
     "widths": by_width,
     "tiles": tiles,
     "group": group,
