@@ -26,7 +26,9 @@ __all__ = [
     "PowerLibrary",
     "State",
     "cell_texts",
+    "parse",
     "read_power",
+    "unit",
 ]
 
 _TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
@@ -60,7 +62,7 @@ class Group:
         return np.array([float(word) for word in words.split()])
 
 
-def _parse(text: str) -> Group:
+def parse(text: str) -> Group:
     """The groups of a text, as those of a nameless one; EOFError where one does not end."""
     root = Group("", [])
     path = [root]
@@ -193,7 +195,7 @@ class PowerLibrary:
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3}
 
 
-def _unit(text: str, symbol: str, file: str) -> float:
+def unit(text: str, symbol: str, file: str) -> float:
     """`1ps` and the like in units of one."""
     match = re.fullmatch(rf"([\d.]+)\s*([munpfk]?){symbol}", text, re.IGNORECASE)
     if not match:
@@ -205,29 +207,29 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
     """The units of a library and the named cells; InputError where it lacks what power needs."""
     text = library.text
     starts = {match[1]: match.start() for match in _CELL.finditer(text)}
-    head = _parse(_TIMING.sub("", text[: min(starts.values())]) + "}").groups[0]
+    head = parse(_TIMING.sub("", text[: min(starts.values())]) + "}").groups[0]
     if "nom_voltage" not in head.attributes:
         raise InputError(
             f"{library.file}: has no nom_voltage, without which there is no energy; "
             "`nom_voltage : VOLTS;` would do"
         )
-    size, unit = head.attributes["capacitive_load_unit"]
-    farads = _unit(f"{size}{unit}", "f", library.file)
-    volts = _unit(head.text("voltage_unit", "1V"), "V", library.file)
+    size, name = head.attributes["capacitive_load_unit"]
+    farads = unit(f"{size}{name}", "f", library.file)
+    volts = unit(head.text("voltage_unit", "1V"), "V", library.file)
     found: dict[str, PowerCell] = {}
     templates = {group.arguments[0]: group for group in head.all("power_lut_template")}
     largest = 0.0
     for name in sorted(set(cells)):
         if name not in starts:
             raise InputError(f"{library.file}: has no cell {name}")
-        group = _parse(_TIMING.sub("", text[starts[name] : _end(text, starts[name])])).groups[0]
+        group = parse(_TIMING.sub("", text[starts[name] : _end(text, starts[name])])).groups[0]
         found[name] = _cell(group, templates)
         largest = max([largest, *(t.slews[-1] for a in found[name].arcs for _, t in a.rise)])
     return PowerLibrary(
         voltage=float(head.text("nom_voltage")) * volts,
-        time_ps=_unit(head.text("time_unit", "1ns"), "s", library.file) / 1e-12,
+        time_ps=unit(head.text("time_unit", "1ns"), "s", library.file) / 1e-12,
         capacitance_ff=farads / 1e-15,
-        leakage_nw=_unit(head.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
+        leakage_nw=unit(head.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
         energy_fj=farads * volts**2 / 1e-15,
         largest_slew=largest,
         cells=found,
