@@ -6,7 +6,7 @@ A node is a net and an edge: 2 net + edge, edges as `delays` has them. Nets 0 an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,26 +73,39 @@ class Circuit:
         return self.select(lambda kind: [p for p in range(len(kind.cell.inputs))
                                          if p not in kind.clocks])  # fmt: skip
 
+    def opened(self) -> Circuit:
+        """With a port for every net that nothing drives or nothing reads."""
+        driven = self.pins[self.select(lambda kind: list(range(len(kind.cell.inputs),
+                                                               len(kind.pins))))]  # fmt: skip
+        read = self.pins[self.select(lambda kind: list(range(len(kind.cell.inputs))))]
+        ports = {
+            "opened": Port(True, np.setdiff1d(read, driven).astype(np.int32)),
+            "ended": Port(False, np.setdiff1d(driven, read).astype(np.int32)),
+        }
+        return replace(self, ports=ports)
+
     def verilog(self) -> str:
         """The netlist as one module: nets n2, n3, ..., cells c0, c1, ... by place."""
-        border = {
-            f"n{net}": "input" if port.input else "output"
-            for port in self.ports.values()
-            for net in port.nets
-            if net > HIGH
-        }
-        constants = ["1'b0", "1'b1"]
-        lines = [f"module {self.top} ({', '.join(border)});"]
-        lines += [f"  {direction} {net};" for net, direction in border.items()]
-        for place, (index, nets) in enumerate(zip(self.kind, self.pins, strict=True)):
+        names = {0: "1'b0", 1: "1'b1"}
+        ports: list[str] = []
+        assigned: list[str] = []
+        for name, port in self.ports.items():
+            width = f" [{len(port.nets) - 1}:0]" if len(port.nets) > 1 else ""
+            ports.append(f"  {'input' if port.input else 'output'}{width} {name}")
+            for place, net in enumerate(port.nets.tolist()):
+                bit = f"{name}[{place}]" if width else name
+                if names.setdefault(net, bit) != bit:  # an output that is an input or a constant
+                    assigned.append(f"  assign {bit} = {names[net]};")
+        lines = [f"module {self.top} (", ",\n".join(ports), ");"]
+        for place, (index, nets) in enumerate(zip(self.kind, self.pins.tolist(), strict=True)):
             kind = self.delays.kinds[index]
             joined = ", ".join(
-                f".{pin}({constants[net] if net <= HIGH else f'n{net}'})"
+                f".{pin}({names.get(net, f'n{net}')})"
                 for pin, net in zip(kind.pins, nets, strict=False)
                 if net >= 0
             )
             lines.append(f"  {kind.cell.name} c{place} ({joined});")
-        return "\n".join([*lines, "endmodule", ""])
+        return "\n".join([*lines, *assigned, "endmodule", ""])
 
     def clocks(self) -> Ints:
         """Nets of clock pins."""
@@ -134,12 +147,16 @@ def _circuit(flat: Flat, top: str, timing: Delays) -> Circuit:
 
 
 class Links(NamedTuple):
-    """Links of cells: the nodes where they begin and end, the cell, and the place in its links."""
+    """Links of cells: the nodes where they begin and end, the cell, and the place in its links.
+
+    pin  place of the pin where the link begins
+    """
 
     source: Ints
     sink: Ints
     cell: Ints
     link: Ints
+    pin: Ints
 
     def tables(self, of: Circuit) -> Ints:
         """The table of every link at the present sizes."""
@@ -200,7 +217,7 @@ def _links(
     of: Circuit, links: Callable[[Kind], tuple[Link, ...]], first: Callable[[Kind], int]
 ) -> Links:
     """Links of every cell; those from a constant or of a pin that is not connected are left out."""
-    found: list[list[Ints]] = [[np.empty(0, np.intp)] for _ in range(4)]
+    found: list[list[Ints]] = [[np.empty(0, np.intp)] for _ in Links._fields]
     for index in np.unique(of.kind):
         kind = of.delays.kinds[index]
         cells = np.flatnonzero(of.kind == index)
@@ -209,7 +226,7 @@ def _links(
             held = (source > HIGH) & (sink > HIGH)
             columns = (
                 2 * source[held] + link.source_edge, 2 * sink[held] + link.sink_edge,
-                cells[held], np.full(held.sum(), place),
+                cells[held], np.full(held.sum(), place), np.full(held.sum(), link.source),
             )  # fmt: skip
             for column, values in zip(found, columns, strict=True):
                 column.append(values)

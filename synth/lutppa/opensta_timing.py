@@ -36,7 +36,8 @@ def length_ps(circuit: Circuit) -> float:
     InputError where OpenSTA does not accept its input.
     """
     period = 4096.0  # OpenSTA counts in single precision.
-    clocks = [f"n{net}" for net in circuit.clocks()]
+    nets = set(circuit.clocks().tolist())
+    clocks = [name for name, port in circuit.ports.items() if not nets.isdisjoint(port.nets)]
     script = [
         "read_liberty library.lib",
         "read_verilog flat.v",
