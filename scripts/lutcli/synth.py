@@ -1,4 +1,4 @@
-"""`lutcore synth`: area of a core by unit, with native Yosys."""
+"""`lutcore synth`: area of a core by unit, and its timing at a clock, with native Yosys."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ def synth(
     unit: Annotated[
         str | None, typer.Option(help="One unit alone, such as lookup.", show_default="all")
     ] = None,
+    clock: Annotated[
+        float | None,
+        typer.Option(help="Clock period to meet, ps (generic: tau).", show_default="no clock"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("build/synth"),
 ) -> None:
-    """Report the area of a core by unit, as a table, JSON and a bar chart."""
+    """Report the area of a core by unit, as a table, JSON and a bar chart; with a clock, timing."""
     chosen = configuration(preset, config)
     # Imported here: Yosys takes a while to load.
     from lutppa import report
 
-    report.main(chosen, out, liberty, unit)
+    report.main(chosen, out, liberty, unit, clock)

@@ -47,6 +47,7 @@ class Timed:
     buffers       how many of its cells are buffers, and their area
     slack_ps      of the longest path; negative where the clock is missed
     areas         timed area of the cells of each module, in all its instances
+    plain_areas   the same without clock and buffers
     ways          of mapping, by module, where it is not the smallest
     paths         longest into each unit, the longest first
     netlist       flat Verilog
@@ -60,6 +61,7 @@ class Timed:
     buffer_area: float
     slack_ps: float
     areas: dict[str, float]
+    plain_areas: dict[str, float]
     ways: dict[str, str]
     paths: tuple[Path, ...]
     netlist: str
@@ -166,6 +168,7 @@ class _Search:
             buffer_area=float(final.delays.areas[bought].sum()),
             slack_ps=best.slack_ps,
             areas=final.areas,
+            plain_areas=plain.circuit.areas,
             ways=chosen,
             paths=tuple(timing.paths(best)),
             netlist=final.verilog(),
@@ -201,6 +204,8 @@ class _Search:
             way = left.pop(0)
             below = "".join(mapped.empty(child) for child in self.units[name].children)
             text = ways.mapped(below + self.modules[name], name, self.library, way)
+            if text is None:
+                continue
             rung = _Rung(way, text, self._own(name, text))
             if rung.own_ps < _FASTER * best.own_ps:
                 best = rung

@@ -1,4 +1,4 @@
-"""The longest path of a circuit according to OpenSTA, an independent program, where it is there."""
+"""The longest path of a netlist according to OpenSTA, an independent program, where it is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lutcore.errors import InputError
 
-from .circuit import Circuit
+from .liberty import Library
 
 __all__ = ["installed", "length_ps"]
 
@@ -30,33 +30,32 @@ def installed() -> bool:
     return shutil.which("sta") is not None
 
 
-def length_ps(circuit: Circuit) -> float:
-    """The shortest period that does, by OpenSTA; conditions are those of `timing`.
+def length_ps(netlist: str, top: str, library: Library) -> float:
+    """The shortest period that a flat netlist meets, by OpenSTA; conditions are those of `timing`.
 
-    InputError where OpenSTA does not accept its input.
+    The clock, where there is one, is the port `clk`. InputError where OpenSTA does not accept its
+    input.
     """
     period = 4096.0  # OpenSTA counts in single precision.
-    nets = set(circuit.clocks().tolist())
-    clocks = [name for name, port in circuit.ports.items() if not nets.isdisjoint(port.nets)]
+    clock = " [get_ports clk]" if re.search(r"^\s*input clk\b", netlist, re.M) else ""
     script = [
         "read_liberty library.lib",
         "read_verilog flat.v",
-        f"link_design {circuit.top}",
+        f"link_design {top}",
         "set_cmd_units -time ps",
-        f"create_clock -name clk -period {period}"
-        + (f" [get_ports {{{' '.join(clocks)}}}]" if clocks else ""),
+        f"create_clock -name clk -period {period}{clock}",
         "set_input_delay 0 -clock clk [all_inputs]",
         "set_output_delay 0 -clock clk [all_outputs]",
         "report_worst_slack -digits 6",
     ]
     # OpenSTA would add the wires that some libraries assume, and wants thresholds.
-    library = _WIRES.sub("", circuit.delays.library.text)
-    if "threshold_pct" not in library:
-        library = library.replace("{", "{" + _THRESHOLDS, 1)
+    cells = _WIRES.sub("", library.text)
+    if "threshold_pct" not in cells:
+        cells = cells.replace("{", "{" + _THRESHOLDS, 1)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        (directory / "library.lib").write_text(library)
-        (directory / "flat.v").write_text(circuit.verilog())
+        (directory / "library.lib").write_text(cells)
+        (directory / "flat.v").write_text(netlist)
         (directory / "timing.tcl").write_text("\n".join(script))
         done = subprocess.run(
             ["sta", "-exit", "timing.tcl"],

@@ -39,24 +39,34 @@ _MAP = _FLOW + "dch,-f;map;topo"
 _RESTRUCTURED = _FLOW + "dch,-f;if,-g,-K,6;strash;dch,-f;map;topo"
 
 WAYS: dict[str, Way] = {
-    "prefix sums, full-adder cells": Way(True, area.ABC),
-    "prefix sums, full-adder cells, &nf": Way(True, _NF),
-    "prefix sums, &nf": Way(False, _NF),
-    "prefix sums, map": Way(False, _MAP),
-    "prefix sums, if -g, map": Way(False, _RESTRUCTURED),
+    "fa prefix": Way(True, area.ABC),
+    "fa prefix nf": Way(True, _NF),
+    "prefix nf": Way(False, _NF),
+    "prefix map": Way(False, _MAP),
+    "prefix if map": Way(False, _RESTRUCTURED),
 }
-"""By name; what comes later is as a rule larger and faster."""
+"""By name; what comes later is as a rule larger and faster.
+
+fa: compressors on full-adder cells; prefix: prefix sums; nf, map: what maps; if: restructured.
+"""
 
 
-def mapped(verilog: str, top: str, library: Library, name: str) -> str:
-    """`netlist`, kept by content."""
+def mapped(verilog: str, top: str, library: Library, name: str) -> str | None:
+    """`netlist`, kept by content; None where the way does not go with the library.
+
+    ABC's `map` ends where a cell has no delay at the slew that it assumes.
+    """
 
     def build(work: Path) -> None:
-        (work / "netlist.v").write_text(netlist(verilog, top, library, WAYS[name]))
+        try:
+            text = netlist(verilog, top, library, WAYS[name])
+        except yosys.YosysError:
+            text = ""
+        (work / "netlist.v").write_text(text)
 
     key = digest(verilog, top, library.sha256, name, flow(), sources(__file__))
     with native.cached(f"way-{key}", build) as entry:
-        return (entry / "netlist.v").read_text()
+        return (entry / "netlist.v").read_text() or None
 
 
 def netlist(verilog: str, top: str, library: Library, way: Way) -> str:
