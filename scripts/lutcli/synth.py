@@ -1,4 +1,4 @@
-"""`lutcore synth`: area of a core by unit, or what it needs of an FPGA, with native Yosys."""
+"""`lutcore synth`: area and timing of a core by unit, or what it needs of an FPGA, with Yosys."""
 
 from __future__ import annotations
 
@@ -32,9 +32,13 @@ def synth(
     place: Annotated[
         bool, typer.Option(help="Place and route it too, in ecp5 and ice40 (with --fpga).")
     ] = True,
+    clock: Annotated[
+        float | None,
+        typer.Option(help="Clock period to meet, ps (generic: tau).", show_default="no clock"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("build/synth"),
 ) -> None:
-    """Report the area of a core by unit, as a table, JSON and a bar chart.
+    """Report the area of a core by unit, as a table, JSON and a bar chart; with --clock, timing.
 
     With --fpga: LUTs, flip-flops, DSPs, memories and the clock after routing.
     """
@@ -43,10 +47,12 @@ def synth(
     if fpga is None:
         from lutppa import report
 
-        report.main(chosen, out, liberty, unit)
+        report.main(chosen, out, liberty, unit, clock)
         return
     if liberty is not None:
         raise InputError(f"--fpga {fpga} and --liberty {liberty}: one of the two would do")
+    if clock is not None:
+        raise InputError(f"--fpga {fpga} and --clock {clock:g}: one of the two would do")
     from lutppa import fpga_report
 
     fpga_report.main(chosen, out, fpga, unit, place=place)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Group", "cell_texts", "head", "parse"]
+__all__ = ["Group", "cell_texts", "head", "parse", "without_delays"]
 
 _TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
-# Delays are not needed, and are nine tenths of the text; such a group holds groups of one level.
+# Delays are nine tenths of the text; such a group holds groups of one level.
 _TIMING = re.compile(
     r"\b(?:timing|receiver_capacitance)\s*\([^(){}]*\)\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}"
 )
@@ -42,8 +42,7 @@ class Group:
 
 
 def parse(text: str) -> Group:
-    """The groups of a text, but for delays, in a nameless one; EOFError where one does not end."""
-    text = _TIMING.sub("", text)
+    """The groups of a text, in a nameless one; EOFError where one does not end."""
     root = Group("", [])
     path = [root]
     words: list[str] = []
@@ -67,6 +66,11 @@ def parse(text: str) -> Group:
     if len(path) != 1:
         raise EOFError
     return root
+
+
+def without_delays(text: str) -> str:
+    """A text without what only timing reads."""
+    return _TIMING.sub("", text)
 
 
 def head(text: str) -> Group:
