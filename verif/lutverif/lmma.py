@@ -132,7 +132,7 @@ class Machine:
         while index < len(program):
             try:
                 op = decode(program[index])
-                self._check(op)
+                self.check(op)
             except Refusal as refusal:
                 return Status(refusal.cause, index)
             self.counters.instructions += 1
@@ -143,7 +143,7 @@ class Machine:
 
     # What is refused.
 
-    def _check(self, op: Op) -> None:
+    def check(self, op: Op) -> None:
         """Refusal with the first cause in the order of precedence."""
         causes: list[Cause] = []
         found = illegal(op, self.config)
@@ -174,11 +174,15 @@ class Machine:
             return True
         return self._accumulator is not None and self._accumulator[0] == op["o_type"]
 
+    def left(self, buffer: str, slot: int, rewind: bool) -> int:
+        """Beats that a slot of buffer a, w or s holds from where it will be read next."""
+        held = {"a": self._a, "w": self._w, "s": self._s}[buffer][slot]
+        return len(held.beats) - (0 if rewind else held.position)
+
     def _held(self, op: Op) -> bool:
         return all(
-            (0 if op[f"rewind_{name}"] else slot.position) + count * op["passes"]
-            <= len(slot.beats)
-            for name, slot, count in self._needs(op)
+            count * op["passes"] <= self.left(name, op[name], bool(op[f"rewind_{name}"]))
+            for name, _, count in self._needs(op)
         )
 
     def _needs(self, op: Op) -> list[tuple[str, _Slot, int]]:
@@ -320,9 +324,7 @@ class Machine:
             final = output if round == op["offset"] or output == "int32" else None
             shown = total if round == 0 else None
             _, exponent, nonfinite = block.aligned
-            acc = golden.rescale(
-                acc, shown, block.sum, exponent, nonfinite, scale, zero, final
-            )
+            acc = golden.rescale(acc, shown, block.sum, exponent, nonfinite, scale, zero, final)
         return acc
 
     def _precompute(self, op: Op) -> _Block:

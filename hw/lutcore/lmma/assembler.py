@@ -19,6 +19,7 @@ from .encoding import (
     INSTRUCTIONS,
     WORD_BITS,
     WORD_BYTES,
+    Cause,
     Choice,
     Field,
     Flag,
@@ -242,9 +243,8 @@ def disassemble(words: Iterable[int]) -> Iterator[str]:
     for word in words:
         try:
             op = decode(word)
-            for item in op.instruction.fields:
-                if isinstance(item.kind, Choice) and op[item.name] not in item.values:
-                    raise Refusal(item.cause)
+            if not op.named:
+                raise Refusal(Cause.FORMAT)
         except Refusal as refusal:
             line = f"{DIRECTIVE} 0x{word:032x}  # {refusal.cause.name.lower()}: {refusal}"
         else:

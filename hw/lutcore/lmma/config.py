@@ -24,7 +24,7 @@ class EngineConfig:
 
     core           the tensor core
     word_bytes     bytes of a word of the memory port; alignment of every address and stride
-    address_bits   width of an address register (16 to 64); addresses count bytes
+    address_bits   width of an address register (16 to 48); addresses count bytes
     a_steps        steps of activations that a slot of buffer A holds, m rows of k each
     w_beats        beats of weights that a slot of buffer W holds
     s_beats        beats of scales that a slot of buffer S holds
@@ -48,7 +48,7 @@ class EngineConfig:
             if type(value) is not int:
                 raise ConfigError(f"{field.name} must be an integer, not {value!r}")
         for name, low, high in (
-            ("address_bits", 16, 64),
+            ("address_bits", 16, 48),
             ("a_steps", self.core.max_steps, 1 << 16),
             ("w_beats", self.core.weight_bits * self.core.max_steps, 1 << 16),
             ("s_beats", 2 * self.core.column_groups, 1 << 16),

@@ -202,6 +202,11 @@ class Op:
     def __getitem__(self, name: str) -> int:
         return self.values[name]
 
+    @property
+    def named(self) -> bool:
+        """Whether every value is one that has a name or is a number: the op has a text."""
+        return all(self.values[item.name] in item.values for item in self.instruction.fields)
+
     def choice(self, field: str) -> str:
         """The name of the value of a field that is a choice."""
         kind = self.instruction.field(field).kind
@@ -380,7 +385,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
         "set an address register",
         (
             _REGISTER,
-            Field("value", 64, Number(), "bytes", lambda c: range(1 << c.address_bits)),
+            Field("value", 48, Number(), "bytes", lambda c: range(1 << c.address_bits)),
         ),
         ("address", "value"),
     ),
@@ -389,7 +394,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
         0x09,
         "add",
         "add to an address register, modulo its width",
-        (_REGISTER, Field("value", 64, Signed(), "bytes")),
+        (_REGISTER, Field("value", 48, Signed(), "bytes")),
         ("address", "value"),
     ),
     Instruction(
@@ -461,9 +466,9 @@ def illegal(op: Op, config: EngineConfig) -> tuple[Cause, Field | None] | None:
         for item in op.instruction.fields
         if not item.legal(op[item.name], config)
     ]
-    if op.instruction.name == "lmma" and all(cause > Cause.FORMAT for cause, _ in found):
-        if not _formats_fit(op, config):
-            found.append((Cause.FORMAT, None))
+    known = all(cause > Cause.FORMAT for cause, _ in found)
+    if op.instruction.name == "lmma" and known and not _formats_fit(op, config):
+        found.append((Cause.FORMAT, None))
     return min(found, key=lambda pair: pair[0], default=None)
 
 

@@ -42,7 +42,7 @@ class Gemm:
 
     program     words
     memory      [bytes] uint8, before the program runs
-    results_at  address of the results: rows, each of the tiles of its columns from aligned addresses
+    results_at  address of the results: rows of tiles of columns, each from an aligned address
     factor      what INT32 results are multiplied by (`PackedWeights.factor`)
     """
 
@@ -129,9 +129,7 @@ class _Plan:
         self.row_tiles = -(-rows // self.core.m)
         self.column_tiles = -(-self.columns // self.core.n)
         whole = tuple(packed.passes)
-        fits = [
-            self._beats(buffer, whole) <= most for buffer, most in enumerate(self._capacity)
-        ]
+        fits = [self._beats(buffer, whole) <= most for buffer, most in enumerate(self._capacity)]
         # Weights stay in their buffers unless they are too many, or used once in any case.
         self.weights_stay = fits[W] and fits[S] and self.row_tiles > 1
         self.staying = (W, S) if self.weights_stay else (A,) * fits[A]

@@ -39,7 +39,9 @@ def pass_cycles(planes: int, steps: int, rounds: int, config: TensorCoreConfig) 
 
 
 def cost(op: Op, config: EngineConfig) -> Cost:
-    """The cost of one instruction, executed once."""
+    """The cost of one instruction, executed once; of one without a text, nothing."""
+    if not op.named:
+        return Cost(0, 0)
     match op.instruction.name:
         case "lmma":
             cycles = pass_cycles(planes(op), op["steps"], 1 + op["offset"], config.core)
