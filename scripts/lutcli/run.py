@@ -34,7 +34,7 @@ def run(
     with in_file(memory):
         status, counters = lmma.run(words, image, engine)
     write_files({out: image.tobytes()})
-    print(f"{status.cause.name.lower()} at instruction {status.index}: {status.cause.meaning}")
+    print(f"{status.cause.name.lower()} at instruction {status.at}: {status.cause.meaning}")
     for name, value in dataclasses.asdict(counters).items():
         print(f"{name.replace('_', ' '):14} {value:,}")
     return 0 if status.cause is Cause.HALT else 1

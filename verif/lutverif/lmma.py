@@ -44,7 +44,7 @@ class Status(NamedTuple):
     """Why a program stopped, and the index of the instruction at which it did."""
 
     cause: Cause
-    index: int
+    at: int
 
 
 @dataclass
@@ -353,7 +353,7 @@ def _codes(values: NDArray[Any], output: str) -> NDArray[np.uint32]:
     if output == "fp16":
         return values.astype(np.float16).view(np.uint16).astype(np.uint32)
     codes = values.view(np.uint32)
-    return codes >> 16 if output == "bf16" else codes
+    return codes >> np.uint32(16) if output == "bf16" else codes
 
 
 def run(

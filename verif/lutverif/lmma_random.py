@@ -74,8 +74,8 @@ def spoilt(
         words = list(found.words)
         index = int(random.integers(len(words)))
         if random.integers(2):
-            # Most bits of a word are reserved; half of all turns are among those that are not.
-            words[index] ^= 1 << int(random.integers(64 if random.integers(2) else WORD_BITS))
+            # Most bits of a word are reserved, and few are its opcode: each part is as likely.
+            words[index] ^= 1 << int(random.integers(random.choice([8, 64, WORD_BITS])))
         else:
             name = str(random.choice([item.name for item in INSTRUCTIONS]))
             words.insert(index, encode(legal_op(random, name, config)))
@@ -266,13 +266,13 @@ class _Maker:
 
     def _lmma(self) -> list[int]:
         """One of some that fits what the buffers hold, or else the last."""
+        op = self._any_lmma()
         for _ in range(8):
-            op = self._any_lmma()
             try:
                 self.machine.check(op)
+                break
             except Refusal:
-                continue
-            break
+                op = self._any_lmma()
         return [encode(op)]
 
     def _any_lmma(self) -> Op:

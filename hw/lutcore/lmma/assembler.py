@@ -74,9 +74,10 @@ def assemble(source: str, config: EngineConfig | None = None) -> list[int]:
     loops: list[tuple[int, int]] = []
     for number, line in enumerate(source.splitlines(), 1):
         try:
-            mnemonic, *operands = _tokens(line) or [None]
-            if mnemonic is None:
+            tokens = _tokens(line)
+            if not tokens:
                 continue
+            mnemonic, *operands = tokens
             if mnemonic.text == DIRECTIVE:
                 words.append(_directive(mnemonic, operands))
                 continue

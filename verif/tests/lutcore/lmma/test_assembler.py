@@ -87,12 +87,12 @@ def test_bodies_are_indented():
         ("set r0, -1", "1:9: expected value of 0..281474976710655, not -1"),
         (LMMA.replace("w4", "w9"), "1:19: expected w_type (w1, w2, w3, w4, w5, w6, w7, w8, w1e, "
          "w2e, w3e, w4e, w5e, w6e, w7e, w8e), not 'w9'"),
-        (f"{LMMA}, first=1", "1:59: expected first, not 'first=1'"),
+        (f"{LMMA}, first=1", "1:58: expected first, not 'first=1'"),
         (".word", "1:1: expected one number after .word"),
         (f".word {1 << 128}", "1:7: expected a number of 128 bits"),
         (LMMA.replace("m2", "m3"), "1:7: shape: m 3: m, n or k are not those of the core"),
         (LMMA.replace("16,", "x"), None),
-        (LMMA.replace("steps=16", "steps=17"), "1:59: range: steps 17: a count is larger than the "
+        (LMMA.replace("steps=16", "steps=17"), "1:54: range: steps 17: a count is larger than the "
          "core or the buffers"),
         (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, the "
          "planes, or the two together"),
@@ -134,7 +134,7 @@ def test_listing_multiplies_loops():
     assert pass_cycles(4, 16, 1, PAPER.core) == 64 and pass_cycles(1, 16, 2, PAPER.core) == 32
     assert total(words, PAPER) == (3 * 5 * (2 * 64 + 64), 2 * 8 + 3 * 128 + 2 * 16)
     *lines, last = listing(words, PAPER)
-    assert lines[5] == "    4        15       128                 " + text_of(words[4])
+    assert lines[5] == "    4        15       128                " + text_of(words[4])
     assert last == ("10 instructions; 2880 lane cycles, 432 memory words: 2880 cycles or more")
 
 
