@@ -15,12 +15,15 @@ from typer.exceptions import TyperException
 from lutcore.errors import LutCoreError
 
 from . import (
+    asm,
     config,
     diagram,
+    disasm,
     gemm,
     matrix,
     numerics,
     perplexity,
+    run,
     sim,
     synth,
     types,
@@ -34,7 +37,10 @@ BAD_INPUT = 2
 
 app = typer.Typer(help="Generate, simulate and measure LUT tensor cores.", add_completion=False)
 app.add_typer(config.app, name="config")
-for module in (diagram, gemm, matrix, numerics, perplexity, sim, synth, types, vectors, verilog):
+for module in (
+    *(asm, diagram, disasm, gemm, matrix, numerics, perplexity, run),
+    *(sim, synth, types, vectors, verilog),
+):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

@@ -31,9 +31,18 @@ from lutcore import TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import LutCoreError
 from lutcore.export import design, ports
-from lutcore.unit import Unit
+from lutcore.unit import BaseUnit
 
-__all__ = ["HarnessError", "NativeModel", "StreamPort", "cached", "core_model", "verilator"]
+__all__ = [
+    "HarnessError",
+    "NativeModel",
+    "StreamPort",
+    "cached",
+    "core_model",
+    "sources",
+    "stream_ports",
+    "verilator",
+]
 
 VERILATOR_FLAGS = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-lint"]
 COMPILER_FLAGS = "-O2 -fPIC"
@@ -154,7 +163,8 @@ class _Stream(ctypes.Structure):
     )
 
 
-def _stream_ports(unit: Unit) -> list[StreamPort]:
+def stream_ports(unit: BaseUnit) -> list[StreamPort]:
+    """The streams of a unit, in the order of its ports."""
     suffix = "__payload"
     return [
         StreamPort(port["name"].removesuffix(suffix), port["direction"] == "input", port["bits"])
@@ -166,14 +176,20 @@ def _stream_ports(unit: Unit) -> list[StreamPort]:
 class NativeModel:
     """A compiled model of `verilog`, whose module `top` has only clk, rst and `streams`.
 
-    A new model has been reset. Use it as a context manager, or call `close`.
+    A new model has been reset. Use it as a context manager, or call `close`. `more` is C++ that
+    goes after the harness.
     """
 
     def __init__(
-        self, verilog: str, top: str, streams: list[StreamPort], waves: Path | None = None
+        self,
+        verilog: str,
+        top: str,
+        streams: list[StreamPort],
+        waves: Path | None = None,
+        more: str = "",
     ) -> None:
         self.streams = streams
-        self._library = _load(_compile(verilog, top, streams, trace=waves is not None))
+        self._library = _load(_compile(verilog, top, streams, trace=waves is not None, more=more))
         self._handle = self._library.model_new(str(waves).encode() if waves else None)
         self.reset()
 
@@ -257,7 +273,7 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) -> Path:
+def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool, more: str) -> Path:
     tool, environment = verilator()
     source = resources.files("lutverif").joinpath("harness.cpp").read_text()
 
@@ -270,7 +286,7 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
         f"{member(s, 'ready')}, {member(s, 'payload')}}};"
         for s in streams
     )
-    source = source.replace("/*STREAMS*/", table)
+    source = source.replace("/*STREAMS*/", table) + more
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else [])]
     defines = (
         f"-DTRACE={int(trace)} -DSTREAM_COUNT={len(streams)} "
@@ -303,10 +319,10 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
 
 
 @functools.cache
-def _sources() -> str:
+def sources() -> str:
     """Hash of everything that the Verilog of a configuration depends on, apart from it."""
     digest = hashlib.sha256(metadata.version("amaranth").encode())
-    for path in sorted(Path(lutcore.__file__).parent.glob("*.py")):
+    for path in sorted(Path(lutcore.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -314,7 +330,7 @@ def _sources() -> str:
 @functools.cache
 def core_verilog(config: TensorCoreConfig) -> str:
     """Verilog of the core of `config`, from the cache where its sources have not changed."""
-    key = hashlib.sha256((_sources() + config.to_toml()).encode()).hexdigest()[:24]
+    key = hashlib.sha256((sources() + config.to_toml()).encode()).hexdigest()[:24]
 
     def build(work: Path) -> None:
         (work / "core.v").write_text(design(config))
@@ -326,4 +342,4 @@ def core_verilog(config: TensorCoreConfig) -> str:
 def core_model(config: TensorCoreConfig, waves: Path | None = None) -> NativeModel:
     """The compiled core of `config`, freshly reset."""
     core = TensorCore(config)
-    return NativeModel(core_verilog(config), core.module_name, _stream_ports(core), waves)
+    return NativeModel(core_verilog(config), core.module_name, stream_ports(core), waves)

@@ -1,0 +1,109 @@
+"""Buffers of operands and results, and what reads them in runs of beats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, memory, stream
+from amaranth.lib.wiring import In, Out
+
+from lutcore.lmma.config import EngineConfig
+from lutcore.streams import index_bits
+
+from .unit import EngineUnit
+
+__all__ = ["Buffer", "Reader"]
+
+
+class Buffer(EngineUnit):
+    """A memory of two slots with a port to write and a port to read, nothing else.
+
+    write: one enable for each of `parts` equal parts of a beat. read_data: one cycle after
+    read_enable, and held until the next.
+    """
+
+    def __init__(
+        self, config: EngineConfig, top: str, name: str, bits: int, depth: int, parts: int = 1
+    ) -> None:
+        self.suffix = f"buffer_{name}"  # type: ignore[misc]
+        self.bits, self.parts = bits, parts
+        self.address_bits = 1 + index_bits(depth)
+        super().__init__(config, top)
+
+    def ports(self) -> dict[str, Any]:
+        return {
+            "write": In(self.parts),
+            "write_address": In(self.address_bits),
+            "write_data": In(self.bits),
+            "read_enable": In(1),
+            "read_address": In(self.address_bits),
+            "read_data": Out(self.bits),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape = data.ArrayLayout(self.bits // self.parts, self.parts)
+        m.submodules.memory = store = memory.Memory(
+            shape=shape, depth=1 << self.address_bits, init=[]
+        )
+        write, read = store.write_port(granularity=1), store.read_port(domain="sync")
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.addr.eq(self.write_address),
+            Value.cast(write.data).eq(self.write_data),
+            read.en.eq(self.read_enable),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(Value.cast(read.data)),
+        ]
+        return m
+
+
+class Reader(EngineUnit):
+    """Runs of beats of a buffer as a stream.
+
+    Cycle contract: a beat a cycle, runs without a gap between them. `done` is up for a cycle when
+    the last beat of a run, of slot `done_slot`, is read: the buffer may change from then on.
+    """
+
+    def __init__(self, config: EngineConfig, top: str, name: str) -> None:
+        self.suffix = f"reader_{name}"  # type: ignore[misc]
+        self.name = name
+        super().__init__(config, top)
+
+    def ports(self) -> dict[str, Any]:
+        beat = self.layouts.beats[self.name]
+        return {
+            "i_runs": In(stream.Signature(self.layouts.reading[self.name])),
+            "o_beats": Out(stream.Signature(beat)),
+            "read_enable": Out(1),
+            "read_address": Out(self.layouts.address(self.name)),
+            "read_data": In(beat.size),
+            "done": Out(1),
+            "done_slot": Out(1),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        runs, beats = self.i_runs, self.o_beats
+        active, fetched, moves, fetch = Signal(), Signal(), Signal(), Signal()
+        run = Signal(runs.payload.shape(), reset_less=True)
+        last = run.count == 1
+        m.d.comb += [
+            moves.eq(~fetched | beats.ready),
+            fetch.eq(active & moves),
+            self.read_enable.eq(fetch),
+            self.read_address.eq(Cat(run.start, run.slot)),
+            beats.valid.eq(fetched),
+            Value.cast(beats.payload).eq(self.read_data),
+            self.done.eq(fetch & last),
+            self.done_slot.eq(run.slot),
+            runs.ready.eq(~active | self.done),
+        ]
+        with m.If(moves):
+            m.d.sync += fetched.eq(fetch)
+        with m.If(fetch):
+            m.d.sync += [run.start.eq(run.start + 1), run.count.eq(run.count - 1)]
+        with m.If(runs.ready):
+            m.d.sync += [active.eq(runs.valid), run.eq(runs.payload)]
+        return m

@@ -1,0 +1,329 @@
+"""Between memory and buffers: loads, stores, and the program itself, in the order of the program.
+
+i_moves -> requester -> o_requests
+    \\-> i_reads -> gearbox -> buffers of A, W, S, program
+        buffer of D -> gearbox -> o_writes
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from lutcore.lmma.config import EngineConfig
+from lutcore.lmma.encoding import WORD_BITS
+from lutcore.streams import index_bits
+
+from .gearbox import Gearbox
+from .unit import LOADS, EngineUnit, queued
+
+__all__ = ["Mover"]
+
+
+class Mover(EngineUnit):
+    """Executes moves one after the other, requests ahead of data.
+
+    Memory needs no order between reads and writes: a request to read waits until all that was
+    written is acknowledged, one to write until all that was to be read is there.
+    Cycle contract: a word a cycle inside a row, two cycles from a row to the next; every `done` is
+    up for a cycle: loaded when the last item is in its slot, stored when the last is read from it.
+    idle: nothing is under way, in memory either. error: memory reported one for the move of `at`.
+    """
+
+    suffix = "mover"
+
+    def __init__(self, config: EngineConfig, top: str) -> None:
+        c = config.core
+        widths = [
+            *(c.k * bits for bits in (4, 8, 16) if bits <= c.activation_bits),
+            8 * c.weight_beat_bytes,
+            8 * config.scale_beat_bytes,
+            WORD_BITS,
+        ]
+        self.a_widths = len(widths) - 3
+        self.load = Gearbox(config, top, "load", [config.word_bits], widths)
+        narrow = [bits for bits in (16, 32) if bits <= config.output_bits]
+        columns = [c.rescale_columns * bits for bits in narrow]
+        self.store = Gearbox(config, top, "store", columns, [config.word_bits])
+        super().__init__(config, top, self.load, self.store)
+
+    def ports(self) -> dict[str, Any]:
+        c, lay = self.config, self.layouts
+        beats = {name: lay.beats[name].size for name in LOADS}
+        return {
+            "i_moves": In(stream.Signature(lay.move)),
+            "o_requests": Out(stream.Signature(lay.request)),
+            "i_reads": In(stream.Signature(lay.read)),
+            "o_writes": Out(stream.Signature(lay.write)),
+            "i_responses": In(stream.Signature(lay.response)),
+            "write_a": Out(c.core.m),
+            "write_w": Out(1),
+            "write_s": Out(1),
+            "write_program": Out(1),
+            "item_slot": Out(1),
+            "item_index": Out(lay.items_bits),
+            "data_a": Out(beats["a"]),
+            "data_w": Out(beats["w"]),
+            "data_s": Out(beats["s"]),
+            "data_program": Out(WORD_BITS),
+            "read_enable": Out(1),
+            "read_address": Out(1 + index_bits(c.core.column_groups)),
+            "read_data": In(lay.core.outputs.size),
+            "loaded": Out(3),
+            "stored": Out(1),
+            "done_slot": Out(1),
+            "idle": Out(1),
+            "error": Out(1),
+            "error_at": Out(lay.index_bits),
+            "read_words": Out(1),
+            "written_words": Out(1),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        reads_left, unanswered = self._request(m)
+        moves = self._moves
+        move = Signal(self.layouts.move, reset_less=True)
+        active, begin = Signal(), Signal()  # begin: the first cycle of a row
+        items, words = Signal(self.layouts.items_bits), Signal(self.layouts.words_bits)
+        index = Signal(self.layouts.items_bits)
+        row, row_done, done = Signal(index_bits(self.config.core.m)), Signal(), Signal()
+        m.d.comb += [
+            done.eq(row_done & (row == move.rows)),
+            moves.ready.eq(~active),
+            self.item_slot.eq(move.slot),
+            self.item_index.eq(index),
+            self.done_slot.eq(move.slot),
+            self.loaded.eq(Mux(done, Cat(move.a, move.w, move.s), 0)),
+            self.stored.eq(done & move.store),
+            self.idle.eq(
+                ~active & ~moves.valid & ~self._requesting & (reads_left == 0) & (unanswered == 0)
+            ),
+        ]
+        with m.If(~active):
+            m.d.sync += [active.eq(moves.valid), move.eq(moves.payload), row.eq(0), begin.eq(1)]
+        with m.If(begin & active):
+            m.d.sync += [
+                begin.eq(0),
+                items.eq(move["items"]),
+                words.eq(move.words),
+                index.eq(0),
+            ]
+        with m.If(row_done):
+            m.d.sync += [row.eq(row + 1), begin.eq(1)]
+        with m.If(done):
+            m.d.sync += active.eq(0)
+        working = Signal()
+        m.d.comb += working.eq(active & ~begin)
+        load_done, store_done = Signal(), Signal()
+        m.d.comb += row_done.eq(working & Mux(move.store, store_done, load_done))
+        self._load(m, move, working & ~move.store, begin, row, items, words, index, load_done)
+        self._store(m, move, working & move.store, begin, row, items, words, index, store_done)
+
+        # Errors: the first one, with the instruction whose data it is.
+        bad_read = self.i_reads.valid & self.i_reads.ready & self.i_reads.payload.error
+        bad_write = self.i_responses.valid & self.i_responses.payload.error
+        with m.If(~self.error & (bad_read | bad_write)):
+            m.d.sync += [
+                self.error.eq(1),
+                self.error_at.eq(Mux(bad_read, move["at"], self._written_at)),
+            ]
+        return m
+
+    def _request(self, m: Module) -> tuple[Value, Value]:
+        """Requests of every row, then the move goes to what handles its data."""
+        lay = self.layouts
+        move = Signal(lay.move, reset_less=True, name="requested")
+        active, row = Signal(name="requesting"), Signal(index_bits(self.config.core.m), name="next")
+        requests, responses = self.o_requests, self.i_responses
+        forward = stream.Signature(lay.move).create(path=("forward",))
+        self._moves = queued(m, "moves", forward)
+        self._requesting = active
+        first = Signal(name="first_request", init=1)
+        reads_left = Signal(lay.words_bits + 2)  # a request when there is `room`, at most
+        unanswered = Signal(index_bits(self.config.core.m) + 3)
+        self._written_at = Signal(lay.index_bits)
+        room = (reads_left >> lay.words_bits) == 0
+        clear = Mux(move.store, reads_left == 0, (unanswered == 0) & room)
+        moved = Signal(name="request_moved")
+        # The data's side has to know of a move before its data come.
+        m.d.comb += [
+            requests.valid.eq(active & clear & ~first),
+            requests.payload.address.eq(move.address),
+            requests.payload.words.eq(move.words),
+            requests.payload.write.eq(move.store),
+            moved.eq(requests.valid & requests.ready),
+            forward.valid.eq(active & first),
+            forward.payload.eq(move),
+            responses.ready.eq(1),
+            self.i_moves.ready.eq(~active),
+        ]
+        with m.If(~active):
+            m.d.sync += [
+                active.eq(self.i_moves.valid),
+                move.eq(self.i_moves.payload),
+                row.eq(0),
+                first.eq(1),
+            ]
+        with m.If(forward.valid & forward.ready):
+            m.d.sync += first.eq(0)
+        with m.If(moved):
+            m.d.sync += [move.address.eq(move.address + move.stride), row.eq(row + 1)]
+            with m.If(row == move.rows):
+                m.d.sync += active.eq(0)
+        read = self.i_reads.valid & self.i_reads.ready
+        m.d.sync += [
+            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - read),
+            unanswered.eq(unanswered + (moved & move.store) - responses.valid),
+        ]
+        with m.If(moved & move.store):
+            m.d.sync += self._written_at.eq(move["at"])
+        return reads_left, unanswered
+
+    def _load(
+        self,
+        m: Module,
+        move: Any,
+        working: Value,
+        begin: Value,
+        row: Value,
+        items: Value,
+        words: Value,
+        index: Value,
+        done: Value,
+    ) -> None:
+        """Words into items of the move's width, items into their buffer."""
+        reads, sink = self.i_reads, Signal(range(len(self.load.sinks)), name="item_width")
+        item = Signal(max(self.load.sinks))
+        valid, ready, room = Signal(name="item_valid"), Signal(name="item_ready"), Signal()
+        for place, name in enumerate(("w", "s", "program")):
+            with m.If(move[name]):
+                m.d.comb += sink.eq(self.a_widths + place)
+        with m.If(move.a):
+            m.d.comb += sink.eq(move.width)
+        m.submodules.load = self.load.place(
+            clear=begin,
+            flush=Const(0, 1),
+            source=Const(0, 1),
+            sink=sink,
+            i_piece=reads.payload.word,
+            i_valid=reads.valid & working & (words != 0),
+            i_ready=room,
+            o_piece=item,
+            o_valid=valid,
+            o_ready=ready,
+        )
+        put = valid & ready
+        m.d.comb += [
+            reads.ready.eq(working & (words != 0) & room),
+            ready.eq(working & (items != 0)),
+            done.eq(put & (items == 1)),
+            self.read_words.eq(reads.valid & reads.ready),
+            self.write_w.eq(put & move.w),
+            self.write_s.eq(put & move.s),
+            self.write_program.eq(put & move.program),
+            self.data_w.eq(item),
+            self.data_s.eq(item),
+            self.data_program.eq(item),
+        ]
+        with m.If(self.read_words):
+            m.d.sync += words.eq(words - 1)
+        with m.If(put):
+            m.d.sync += [items.eq(items - 1), index.eq(index + 1)]
+        # A row of the core gets its codes, each as wide as the widest; with the first row come the
+        # zeros of the rows that the tile does not have.
+        core = self.config.core
+        codes = Signal(core.k * core.activation_bits)
+        for place, width in enumerate(self.load.sinks[: self.a_widths]):
+            bits = width // core.k
+            with m.If(move.width == place):
+                wide = data.ArrayLayout(core.activation_bits, core.k)
+                view = data.View(wide, codes)
+                for i in range(core.k):
+                    m.d.comb += view[i].eq(item[i * bits : (i + 1) * bits])
+        for i in range(core.m):
+            here = row == i
+            beyond = (row == 0) & (move.rows < i)
+            part = self.data_a[i * len(codes) : (i + 1) * len(codes)]
+            m.d.comb += [
+                self.write_a[i].eq(put & move.a & (here | beyond)),
+                part.eq(Mux(here, codes, 0)),
+            ]
+
+    def _store(
+        self,
+        m: Module,
+        move: Any,
+        working: Value,
+        begin: Value,
+        row: Value,
+        items: Value,
+        words: Value,
+        index: Value,
+        done: Value,
+    ) -> None:
+        """Columns of the row into words, and which bytes of the last one count."""
+        core, c, writes = self.config.core, self.config, self.o_writes
+        bits = c.output_bits
+        fetched, fetch = Signal(name="columns_fetched"), Signal(name="columns_fetch")
+        room, valid = Signal(name="columns_room"), Signal(name="word_valid")
+        word = Signal(c.word_bits)
+        # Results lie by column, rows inside; only this row's go on.
+        row_codes = [
+            Value.cast(self.read_data).word_select(column * core.m + row, bits)
+            for column in range(core.rescale_columns)
+        ]
+        piece = Signal(max(self.store.sources))
+        m.d.comb += piece.eq(Cat(row_codes))
+        if len(self.store.sources) > 1:
+            with m.If(move.width == 0):
+                m.d.comb += piece.eq(Cat(code[:16] for code in row_codes))
+        columns = core.rescale_columns
+        taken = fetched & room
+        m.d.comb += [
+            fetch.eq(working & (items != 0) & (~fetched | room)),
+            self.read_enable.eq(fetch),
+            self.read_address.eq(Cat(index[: index_bits(core.column_groups)], move.slot)),
+        ]
+        with m.If(fetch):
+            m.d.sync += [
+                items.eq(Mux(items > columns, items - columns, 0)),
+                index.eq(index + 1),
+                fetched.eq(1),
+            ]
+        with m.Elif(taken | begin):
+            m.d.sync += fetched.eq(0)
+        m.submodules.store = self.store.place(
+            clear=begin,
+            flush=working & (items == 0) & ~fetched,
+            source=move.width[0] if len(self.store.sources) > 1 else Const(0, 1),
+            sink=Const(0, 1),
+            i_piece=piece,
+            i_valid=fetched,
+            i_ready=room,
+            o_piece=word,
+            o_valid=valid,
+            o_ready=writes.ready & working,
+        )
+        # Bytes of the row that are left, for the strobes.
+        left = Signal(range(core.n * bits // 8 + 1), name="bytes_left")
+        size = Signal.like(left, name="row_size")
+        m.d.comb += size.eq(move["items"] << (1 + move.width))
+        with m.If(begin):
+            m.d.sync += left.eq(size)
+        moved = writes.valid & writes.ready
+        m.d.comb += [
+            writes.valid.eq(valid & working),
+            writes.payload.word.eq(word),
+            writes.payload.strobe.eq(Cat(left > i for i in range(c.word_bytes))),
+            done.eq(moved & (words == 1)),
+            self.written_words.eq(moved),
+        ]
+        with m.If(moved):
+            m.d.sync += [
+                words.eq(words - 1),
+                left.eq(Mux(left > c.word_bytes, left - c.word_bytes, 0)),
+            ]
