@@ -32,7 +32,6 @@ class TensorCore(Unit):
     """
 
     suffix = ""
-    fill = Precompute.latency + 1
 
     def __init__(self, config: TensorCoreConfig, top: str = "lut_tensor_core") -> None:
         self.precompute = Precompute(config, top)
@@ -40,6 +39,11 @@ class TensorCore(Unit):
         self.lookup = LookupArray(config, top)
         self.rescale = Rescale(config, top)
         super().__init__(config, top, self.precompute, self.table, self.lookup, self.rescale)
+
+    @property
+    def fill(self) -> int:
+        """Cycles from the last activation of a pass to the first step in the lanes."""
+        return self.precompute.latency + 1
 
     def ports(self) -> dict[str, Any]:
         return {

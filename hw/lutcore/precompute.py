@@ -35,13 +35,17 @@ class Precompute(Unit):
     """
 
     suffix = "precompute"
-    latency = 3
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.align = Align(config, top)
         self.peak = Peak(config, top)
         self.scale = BlockScale(config)
         super().__init__(config, top, self.peak, self.align)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last activation of a pass to its first step."""
+        return 3 if self.config.pipeline else 2
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -112,7 +116,7 @@ class Precompute(Unit):
         step = Signal(address_bits)
         bank = Signal(self.layouts.passes)
         plane_end, last_plane, replay_end = Signal(), Signal(), Signal()
-        fetched, aligned = Signal(), Signal()
+        fetched = Signal()
         fetch_moves, align_moves = Signal(), Signal()
         fetch = Signal()
         m.d.comb += [
@@ -126,7 +130,6 @@ class Precompute(Unit):
                 | (load_step > bank.steps)
                 | (last_plane & ((load_step < step) | ((load_step == step) & fetch)))
             ),
-            align_moves.eq(~aligned | steps.ready),
             fetch_moves.eq(~fetched | align_moves),
             fetch.eq(Mux(bank_index, full[1], full[0]) & fetch_moves),
             read.en.eq(fetch_moves),
@@ -169,7 +172,7 @@ class Precompute(Unit):
         with m.If(fetch_moves):
             m.d.sync += fetched.eq(fetch)
 
-        # Align: the buffer's data, one cycle after the fetch.
+        # Align: the buffer's data, one cycle after the fetch; held behind that with `pipeline`.
         values = Signal(self.layouts.steps["values"].shape)
         for row in range(c.m):
             for index in range(c.k):
@@ -180,12 +183,30 @@ class Precompute(Unit):
                     nonfinite=scaling.nonfinite[row],
                     aligned=values[row][index],
                 )
+        result = Signal(self.layouts.steps)
+        m.d.comb += [
+            result.values.eq(values),
+            result.control.eq(control),
+            result.scaling.eq(scaling),
+        ]
+        if not c.pipeline:
+            m.d.comb += [
+                steps.valid.eq(fetched),
+                steps.payload.eq(result),
+                align_moves.eq(steps.ready),
+            ]
+            return m
+        aligned = Signal()
+        held = Signal(self.layouts.steps, reset_less=True)
+        m.d.comb += [
+            steps.valid.eq(aligned),
+            steps.payload.eq(held),
+            align_moves.eq(~aligned | steps.ready),
+        ]
         with m.If(align_moves):
             m.d.sync += aligned.eq(fetched)
-        held = Signal(self.layouts.steps, reset_less=True)
         with m.If(align_moves & fetched):
-            m.d.sync += [held.values.eq(values), held.control.eq(control), held.scaling.eq(scaling)]
-        m.d.comb += [steps.valid.eq(aligned), steps.payload.eq(held)]
+            m.d.sync += held.eq(result)
         return m
 
     def _largest(
