@@ -63,6 +63,7 @@ OWN = (
     ("lut dense8, 1 plane", _own("dense8_1", "dense8", weight_bits=1), _all("int8", ("w1",))),
     ("lut dense8", _own("dense8", "dense8"), _all("int8", ("w1", "w2", "ternary"))),
     ("lut dense8, 4 planes", _own("dense8_4", "dense8", weight_bits=4), _all("int8", ("w4",))),
+    ("lut ternary", _own("ternary_120", "ternary", block=120), _all("int8", ("ternary",))),
     ("lut paper", PRESETS["paper"], _BOTH),
     ("lut wide", PRESETS["wide"], _BOTH),
 )
