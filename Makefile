@@ -8,6 +8,7 @@ OUT ?= build/verilog
 LIBERTY ?=
 FPGA ?=
 UNIT ?=
+CLOCK ?=
 MODEL ?=
 WAVES ?=
 SWEEP ?= default
@@ -29,7 +30,7 @@ unexport MAKEFLAGS MFLAGS
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
-	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://...'
+	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME CLOCK=PS MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://...'
 
 env: $(ENV) ## build .venv from the lock (PYTHON=python3)
 
@@ -39,9 +40,10 @@ $(ENV): pyproject.toml requirements.lock scripts/env.sh
 sim: $(ENV) ## run a model's layers through RTL and golden model (MODEL, WAVES)
 	@$(BIN)/lutcore sim $(call option,--model,$(MODEL)) $(if $(filter-out 0,$(WAVES)),--waves)
 
-synth: $(ENV) ## area of a core by unit (PRESET or CONFIG, LIBERTY or FPGA, UNIT)
+synth: $(ENV) ## area of a core by unit, timing at CLOCK ps (PRESET or CONFIG, LIBERTY or FPGA, UNIT)
 	@$(BIN)/lutcore synth $(configuration) $(call option,--liberty,$(LIBERTY)) \
-		$(call option,--fpga,$(FPGA)) $(call option,--unit,$(UNIT)) --out build/synth
+		$(call option,--fpga,$(FPGA)) $(call option,--unit,$(UNIT)) \
+		$(call option,--clock,$(CLOCK)) --out build/synth
 
 sweep: $(ENV) ## measure many points (SWEEP, LIBERTY, SCHEDULER)
 	@$(BIN)/python -m lutppa.sweep $(call quote,$(SWEEP)) $(call option,--liberty,$(LIBERTY)) \

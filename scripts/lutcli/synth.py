@@ -1,4 +1,4 @@
-"""`lutcore synth`: area of a core by unit, or what it needs of an FPGA, with native Yosys."""
+"""`lutcore synth`: area of a core by unit and timing at a clock, or what it needs of an FPGA."""
 
 from __future__ import annotations
 
@@ -32,18 +32,23 @@ def synth(
     place: Annotated[
         bool, typer.Option(help="Place and route it too, in ecp5 and ice40 (with --fpga).")
     ] = True,
+    clock: Annotated[
+        float | None,
+        typer.Option(help="Clock period to meet, ps (generic: tau).", show_default="no clock"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("build/synth"),
 ) -> None:
     """Report the area of a core by unit, as a table, JSON and a bar chart.
 
-    With --fpga: LUTs, flip-flops, DSPs, memories and the clock after routing.
+    With --clock also its timing. With --fpga: LUTs, flip-flops, DSPs, memories and the clock after
+    routing.
     """
     chosen = configuration(preset, config)
     # Imported here: Yosys takes a while to load.
     if fpga is None:
         from lutppa import report
 
-        report.main(chosen, out, liberty, unit)
+        report.main(chosen, out, liberty, unit, clock)
         return
     if liberty is not None:
         raise InputError(f"--fpga {fpga} and --liberty {liberty}: one of the two would do")

@@ -25,7 +25,7 @@ from .liberty import FullAdder, Library
 
 __all__ = ["Amount", "Module", "Synthesis", "synthesise"]
 
-_ARITHMETIC = r"""
+CHAIN = r"""
 // Sums as ripple chains of full adders: the smallest, and what is left of them after ABC as well.
 (* techmap_celltype = "$alu" *)
 module chain (A, B, CI, BI, X, Y, CO);
@@ -59,7 +59,9 @@ module chain (A, B, CI, BI, X, Y, CO);
         .A(a[i]), .B(addend[i]), .C(carry[i]), .X(CO[i]), .Y(Y[i]));
   endgenerate
 endmodule
+"""
 
+SPLIT = r"""
 (* techmap_celltype = "$fa" *)
 module split (A, B, C, X, Y);
   parameter WIDTH = 1;
@@ -74,7 +76,7 @@ module split (A, B, C, X, Y);
 endmodule
 """
 
-_FRONT = """\
+FRONT = """\
 read_verilog -sv design.v
 hierarchy -check -top {top}
 proc
@@ -98,12 +100,14 @@ opt
 """
 
 # dch and amap find the exclusive-ors and majorities that the default, &nf, leaves on the table.
-_BACK = """\
+ABC = "strash;ifraig;scorr;dc2;strash;dch,-f;amap;topo"
+
+BACK = """\
 techmap
 opt -fast
 dfflibmap -liberty library.lib
 opt
-abc -liberty library.lib -script +strash;ifraig;scorr;dc2;strash;dch,-f;amap;topo
+abc -liberty library.lib -script +{abc}
 opt_clean -purge
 tee -q -o {variant}.json stat -json -liberty library.lib
 write_verilog -noattr -noexpr {variant}.v
@@ -191,22 +195,22 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
     """
     begin = time.monotonic()
     adder = library.full_adder
-    script = _FRONT.format(top=top)
+    script = FRONT.format(top=top)
     variants = ["gates"]
     if adder:
         variants.append("adders")
         script += "write_json arithmetic.json\n"
-    script += _BACK.format(variant="gates")
+    script += BACK.format(variant="gates", abc=ABC)
     second = "read_json adders.json\nread_verilog -lib cell.v\ntechmap -map adder.v\n"
-    second += _BACK.format(variant="adders")
+    second += BACK.format(variant="adders", abc=ABC)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "design.v").write_text(verilog)
         (directory / "library.lib").write_text(library.text)
-        (directory / "arithmetic.v").write_text(_ARITHMETIC)
+        (directory / "arithmetic.v").write_text(CHAIN + SPLIT)
         if adder:
-            (directory / "cell.v").write_text(_black_box(adder))
-            (directory / "adder.v").write_text(_adder_map(adder))
+            (directory / "cell.v").write_text(black_box(adder))
+            (directory / "adder.v").write_text(adder_map(adder))
         try:
             log = yosys.run(directory, script)
             if adder:
@@ -225,7 +229,7 @@ def synthesise(verilog: str, top: str, library: Library) -> Synthesis:
             raise
         memories = yosys.statistics(directory / "memories.json")
         counts = [yosys.statistics(directory / f"{variant}.json") for variant in variants]
-        texts = [_modules(directory / f"{variant}.v") for variant in variants]
+        texts = [module_texts(directory / f"{variant}.v") for variant in variants]
     modules: dict[str, Module] = {}
     netlist: list[str] = []
     for module in texts[0]:
@@ -255,19 +259,19 @@ def _module(
     return Module(own, dict(children), source["num_memory_bits"], full_adders)
 
 
-def _modules(path: Path) -> dict[str, str]:
+def module_texts(path: Path) -> dict[str, str]:
     """The text of every module of a netlist, by name."""
     parts = re.finditer(r"^module (\w+) ?\(.*?^endmodule$", path.read_text(), re.M | re.S)
     return {part[1]: part[0] + "\n" for part in parts}
 
 
-def _black_box(adder: FullAdder) -> str:
+def black_box(adder: FullAdder) -> str:
     ports = [f"input {pin}" for pin in adder.cell.inputs]
     ports += [f"output {pin}" for pin in adder.cell.outputs]
     return f"module {adder.cell.name} ({', '.join(ports)}); endmodule\n"
 
 
-def _adder_map(adder: FullAdder) -> str:
+def adder_map(adder: FullAdder) -> str:
     """Techmap of `$fa` onto the cell; bits with a constant input are left to ABC."""
     inputs = ", ".join(
         f".{pin}({port})" for pin, port in zip(adder.cell.inputs, "ABC", strict=True)

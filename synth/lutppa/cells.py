@@ -26,6 +26,7 @@ __all__ = [
     "PowerLibrary",
     "State",
     "read_power",
+    "unit",
 ]
 
 _RAILS = ("primary_ground", "backup_ground", "internal_ground")
@@ -137,7 +138,7 @@ class PowerLibrary:
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3}
 
 
-def _unit(text: str, symbol: str, file: str) -> float:
+def unit(text: str, symbol: str, file: str) -> float:
     """`1ps` and the like in units of one."""
     match = re.fullmatch(rf"([\d.]+)\s*([munpfk]?){symbol}", text, re.IGNORECASE)
     if not match:
@@ -154,9 +155,9 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
             f"{library.file}: has no nom_voltage, without which there is no energy; "
             "`nom_voltage : VOLTS;` would do"
         )
-    size, unit = top.attributes["capacitive_load_unit"]
-    farads = _unit(f"{size}{unit}", "f", library.file)
-    volts = _unit(top.text("voltage_unit", "1V"), "V", library.file)
+    size, prefix = top.attributes["capacitive_load_unit"]
+    farads = unit(f"{size}{prefix}", "f", library.file)
+    volts = unit(top.text("voltage_unit", "1V"), "V", library.file)
     found: dict[str, PowerCell] = {}
     templates = {group.arguments[0]: group for group in top.all("power_lut_template")}
     largest = 0.0
@@ -169,9 +170,9 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
         largest = max([largest, *(t.slews[-1] for a in found[name].arcs for _, t in a.rise)])
     return PowerLibrary(
         voltage=float(top.text("nom_voltage")) * volts,
-        time_ps=_unit(top.text("time_unit", "1ns"), "s", library.file) / 1e-12,
+        time_ps=unit(top.text("time_unit", "1ns"), "s", library.file) / 1e-12,
         capacitance_ff=farads / 1e-15,
-        leakage_nw=_unit(top.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
+        leakage_nw=unit(top.text("leakage_power_unit", "1nW"), "W", library.file) / 1e-9,
         energy_fj=farads * volts**2 / 1e-15,
         largest_slew=largest,
         cells=found,

@@ -17,7 +17,7 @@ from . import yosys
 from .cells import PowerCell, PowerLibrary, read_power
 from .liberty import Library
 
-__all__ = ["Instances", "Netlist", "Port", "read_netlist"]
+__all__ = ["HIGH", "LOW", "Flat", "Instances", "Netlist", "Port", "flatten", "read_netlist"]
 
 LOW, HIGH = 0, 1
 """The nets of the constants; undriven and unconnected inputs are low, as in simulation."""
@@ -70,7 +70,25 @@ class Netlist:
         return sum(map(len, self.kinds))
 
 
-def read_netlist(text: str, top: str, library: Library) -> Netlist:
+@dataclass(frozen=True)
+class Flat:
+    """What is below a module, as it was read.
+
+    ports    name, whether it is an input, label of every bit
+    cells    by kind: path, index of the module in `modules`, label of every connected pin
+    number   [labels] net of a label
+    names    path of every net
+    modules  names, that of the top first
+    """
+
+    ports: list[tuple[str, bool, list[int]]]
+    cells: dict[str, list[tuple[str, int, dict[str, int]]]]
+    number: NDArray[np.int32]
+    names: list[str]
+    modules: list[str]
+
+
+def flatten(text: str, top: str, library: Library) -> Flat:
     """Flatten Verilog of modules and cells of `library` below `top`.
 
     InputError where there is no such module, or a cell that the library has not.
@@ -82,9 +100,16 @@ def read_netlist(text: str, top: str, library: Library) -> Netlist:
         design: dict[str, Any] = json.loads((directory / "netlist.json").read_text())["modules"]
     if top not in design:
         raise InputError(f"the netlist has no module {top}; it has {', '.join(design)}")
-    flat = _Flattener(design, library)
-    ports = flat.top(top)
-    number, names = flat.numbers()
+    walk = _Flattener(design, library)
+    ports = walk.top(top)
+    number, names = walk.numbers()
+    return Flat(ports, walk.cells, number, names, list(walk.modules))
+
+
+def read_netlist(text: str, top: str, library: Library) -> Netlist:
+    """Flatten a netlist and read the power of its cells; errors are those of `flatten`."""
+    flat = flatten(text, top, library)
+    number, names = flat.number, flat.names
     power = read_power(library, flat.cells)
     kinds: list[Instances] = []
     for kind, found in flat.cells.items():
@@ -102,9 +127,9 @@ def read_netlist(text: str, top: str, library: Library) -> Netlist:
     return Netlist(
         top=top,
         nets=len(names),
-        ports={port: Port(is_input, number[nets]) for port, is_input, nets in ports},
+        ports={port: Port(is_input, number[nets]) for port, is_input, nets in flat.ports},
         kinds=kinds,
-        modules=list(flat.modules),
+        modules=flat.modules,
         net_names=names,
         power=power,
     )

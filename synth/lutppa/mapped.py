@@ -22,7 +22,7 @@ from . import area, liberty, polarity, recipes, yosys
 from .area import Amount, Module, Synthesis, synthesise
 from .liberty import Library
 
-__all__ = ["digest", "flow", "mapped", "sources", "texts"]
+__all__ = ["digest", "empty", "flow", "mapped", "module_text", "sources", "texts"]
 
 
 def digest(*parts: str) -> str:
@@ -57,7 +57,8 @@ class _Alone(BaseUnit):
         yield self.unit
 
 
-def _empty(unit: BaseUnit) -> str:
+def empty(unit: BaseUnit) -> str:
+    """The module of a unit without anything in it."""
     declared = ", ".join(
         f"{port['direction']} [{port['bits'] - 1}:0] \\{port['name']} " for port in ports(unit)
     )
@@ -70,8 +71,8 @@ def mapped(unit: BaseUnit, modules: Mapping[str, str], library: Library) -> Synt
     parts: dict[str, Synthesis] = {}
     for definition in unit.definitions():
         name = definition.module_name
-        empty = "".join(_empty(child) for child in definition.children)
-        parts[name] = _one(empty + modules[name], name, library)
+        below = "".join(empty(child) for child in definition.children)
+        parts[name] = _one(below + modules[name], name, library)
     return Synthesis(
         top=unit.module_name,
         modules={name: part.modules[name] for name, part in parts.items()},
@@ -94,7 +95,7 @@ def _one(text: str, name: str, library: Library) -> Synthesis:
         module = synthesis.modules[name]
         content = {
             **asdict(module),
-            "netlist": _module_text(synthesis.netlist, name),
+            "netlist": module_text(synthesis.netlist, name),
             "script": synthesis.script,
             "seconds": synthesis.seconds,
         }
@@ -114,7 +115,7 @@ def _one(text: str, name: str, library: Library) -> Synthesis:
     )
 
 
-def _module_text(netlist: str, name: str) -> str:
+def module_text(netlist: str, name: str) -> str:
     """The module `name` of a netlist, without the empty ones."""
     begin = netlist.index(f"module {name}(")
     return netlist[begin : netlist.index("endmodule", begin)] + "endmodule\n"

@@ -21,8 +21,9 @@ from lutcore.errors import InputError
 from lutcore.export import unit_design
 from lutcore.outputs import write_files, writing
 
-from . import chart
+from . import chart, mapped, timing_report
 from .area import Amount, Module, Synthesis, synthesise
+from .clocked import Timed, timed
 from .liberty import Library, read
 
 __all__ = ["NOTES", "Report", "Row", "build", "main", "rows"]
@@ -69,13 +70,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The area of a configuration, or of one unit of it, on a library."""
+    """The area of a configuration, or of one unit of it, on a library; its timing at a clock."""
 
     config: TensorCoreConfig
     unit: str | None
     library: Library
     synthesis: Synthesis
     rows: list[Row]
+    timed: Timed | None = None
 
     @property
     def all_in(self) -> Amount:
@@ -122,6 +124,7 @@ class Report:
             },
             "commands": self.synthesis.script.splitlines(),
             "seconds": round(self.synthesis.seconds, 1),
+            **({"timing": self.timed.data()} if self.timed else {}),
         }
 
     def _amount(self, amount: Amount) -> dict[str, float | int]:
@@ -241,35 +244,55 @@ def _memory(module: Module) -> Amount:
     return Amount(area, bits, bits, area)
 
 
-def build(config: TensorCoreConfig, library: Library, unit: str | None = None) -> Report:
-    """Map a configuration, or one unit of it; InputError for an unknown unit or unfit library."""
+def build(
+    config: TensorCoreConfig,
+    library: Library,
+    unit: str | None = None,
+    clock_ps: float | None = None,
+) -> Report:
+    """Map a configuration, or one unit of it, and with a clock time it.
+
+    InputError for an unknown unit, a clock that is none, or a library that does not fit.
+    """
+    if clock_ps is not None and not clock_ps > 0:
+        raise InputError(f"clock: must be positive, not {clock_ps:g}")
     core = TensorCore(config)
     units = {found.suffix: found for found in core.definitions()}
     if unit is not None and (not unit or unit not in units):
         known = ", ".join(name for name in units if name)
         raise InputError(f"unit: {unit!r} is unknown; known are {known}")
     chosen = units[unit or ""]
+    if clock_ps is not None:
+        modules = mapped.texts(chosen)
+        at_clock = timed(chosen, modules, library, clock_ps)
+        parts = mapped.mapped(chosen, modules, library)
+        return Report(config, unit, library, parts, rows(parts, core.module_name), at_clock)
     synthesis = synthesise(unit_design(chosen), chosen.module_name, library)
     return Report(config, unit, library, synthesis, rows(synthesis, core.module_name))
 
 
 def main(
-    config: TensorCoreConfig, out_dir: Path, liberty: Path | None = None, unit: str | None = None
+    config: TensorCoreConfig,
+    out_dir: Path,
+    liberty: Path | None = None,
+    unit: str | None = None,
+    clock_ps: float | None = None,
 ) -> None:
-    """Print the area of a core by unit and write it to `out_dir`.
+    """Print the area of a core by unit, with a clock its timing, and write both to `out_dir`.
 
     liberty  cell library, .lib or .lib.gz; the generic one by default
     unit     one unit alone, such as lookup
+    clock_ps period to meet, in tau for the generic library
 
-    Files area.json, area.png, area.svg, area.log and area.v, the mapped netlist; for one unit
-    area_UNIT.*. Each is complete or not there. InputError for a unit, library or directory that
-    cannot be used.
+    Files area.json, area.png, area.svg, area.log and area.v, the mapped netlist, and with a clock
+    area_clocked.v, flat and as it fits the clock; for one unit area_UNIT.*. Each is complete or not
+    there. InputError for a unit, clock, library or directory that cannot be used.
     """
     with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
     console = Console()
     with console.status("mapping onto cells"):
-        report = build(config, read(liberty), unit)
+        report = build(config, read(liberty), unit, clock_ps)
     stem = f"area_{unit}" if unit else "area"
     drawing = report.chart()
     contents = {
@@ -279,8 +302,13 @@ def main(
         f"{stem}.log": report.synthesis.log.encode(),
         f"{stem}.v": report.synthesis.netlist.encode(),
     }
+    if report.timed:
+        contents[f"{stem}_clocked.v"] = report.timed.netlist.encode()
     write_files({out_dir / name: content for name, content in contents.items()})
     for note in NOTES:
         console.print(note, style="dim", highlight=False)
     console.print(report.table())
+    if report.timed:
+        prefix = TensorCore(config).module_name
+        timing_report.show(console, report.timed, report.synthesis.top, prefix, report.library)
     console.print(f"{', '.join(contents)} in {out_dir}", highlight=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
 
-from lutppa import liberty
+from lutppa import liberty, yosys
 
 TINY = """
 library (tiny) {
@@ -92,3 +93,43 @@ def generic_volts(tmp_path_factory) -> liberty.Library:
     text = liberty.read(None).text
     path.write_text(text.replace('voltage_unit : "1V";', 'voltage_unit : "1V"; nom_voltage : 1;'))
     return liberty.read(path)
+
+
+@pytest.fixture
+def equivalent(tmp_path):
+    """(verilog, top, library, netlist): Yosys proves by induction that the netlist is the Verilog.
+
+    No flip-flop has a first value.
+    """
+    return functools.partial(_equivalent, tmp_path)
+
+
+def _equivalent(directory, verilog, top, library, netlist):
+    (directory / "gold.v").write_text(verilog)
+    (directory / "gate.v").write_text(netlist)
+    (directory / "library.lib").write_text(library.text)
+    yosys.run(
+        directory,
+        f"""
+read_verilog -sv gold.v
+prep -flatten -top {top}
+memory_map
+opt
+splitnets -ports
+design -stash gold
+read_liberty -ignore_miss_func library.lib
+read_verilog gate.v
+prep -flatten -top {top}
+splitnets -ports
+design -stash gate
+design -copy-from gold -as gold {top}
+design -copy-from gate -as gate {top}
+equiv_make gold gate both
+hierarchy -top both
+async2sync
+opt -share_all
+equiv_simple -undef
+equiv_induct -undef
+equiv_status -assert
+""",
+    )

@@ -152,38 +152,6 @@ def test_hierarchy_counts(core):
     )
 
 
-def _check_function(directory, verilog, top, library, netlist):
-    """Yosys proves by induction that the netlist is the Verilog; no flip-flop has a first value."""
-    (directory / "gold.v").write_text(verilog)
-    (directory / "gate.v").write_text(netlist)
-    (directory / "library.lib").write_text(library.text)
-    yosys.run(
-        directory,
-        f"""
-read_verilog -sv gold.v
-prep -flatten -top {top}
-memory_map
-opt
-splitnets -ports
-design -stash gold
-read_liberty -ignore_miss_func library.lib
-read_verilog gate.v
-prep -flatten -top {top}
-splitnets -ports
-design -stash gate
-design -copy-from gold -as gold {top}
-design -copy-from gate -as gate {top}
-equiv_make gold gate both
-hierarchy -top both
-async2sync
-opt -share_all
-equiv_simple -undef
-equiv_induct -undef
-equiv_status -assert
-""",
-    )
-
-
 COMBINATIONAL = """
 module sums(input [7:0] a, b, input c, output [8:0] s);
   assign s = a + b + c;
@@ -212,35 +180,35 @@ def _small_adder(tmp_path, inverted):
     return liberty.read(path)
 
 
-def test_netlist_computes_the_verilog(tmp_path):
+def test_netlist_computes_the_verilog(equivalent):
     library = liberty.read(None)
     mapped = area.synthesise(COMBINATIONAL, "odd", library)
-    _check_function(tmp_path, COMBINATIONAL, "odd", library, mapped.netlist)
+    equivalent(COMBINATIONAL, "odd", library, mapped.netlist)
 
 
 # With inverted outputs every other bit takes inverted inputs: of two bits, one has an inverter at
 # its sum and the other two at its operands, and none has one in its carry.
 @pytest.mark.parametrize(("inverted", "expected"), [(False, 8 * 4), (True, 8 * 4 + 12 * 0.5)])
-def test_full_adder_cells_where_they_pay(tmp_path, inverted, expected):
+def test_full_adder_cells_where_they_pay(tmp_path, equivalent, inverted, expected):
     library = _small_adder(tmp_path, inverted)
     mapped = area.synthesise(COMBINATIONAL, "odd", library)
     assert mapped.modules["sums"].full_adders
     assert mapped.modules["sums"].own.area == expected
-    _check_function(tmp_path, COMBINATIONAL, "odd", library, mapped.netlist)
+    equivalent(COMBINATIONAL, "odd", library, mapped.netlist)
 
 
-def test_a_wrong_netlist_is_noticed(tmp_path):
+def test_a_wrong_netlist_is_noticed(equivalent):
     library = liberty.read(None)
     mapped = area.synthesise(COMBINATIONAL, "odd", library)
     wrong = mapped.netlist.replace("NAND2 ", "NOR2 ", 1)
     assert wrong != mapped.netlist
     with pytest.raises(yosys.YosysError, match="unproven"):
-        _check_function(tmp_path, COMBINATIONAL, "odd", library, wrong)
+        equivalent(COMBINATIONAL, "odd", library, wrong)
 
 
-def test_sequential_netlist_computes_the_verilog(core, tmp_path):
+def test_sequential_netlist_computes_the_verilog(equivalent, core):
     lane = f"{PREFIX}_lane"
-    _check_function(tmp_path, CORE, lane, liberty.read(None), core.netlist)
+    equivalent(CORE, lane, liberty.read(None), core.netlist)
 
 
 def test_library_without_the_needed_flip_flop(tmp_path):
@@ -265,9 +233,9 @@ def test_bad_verilog_is_not_blamed_on_the_library():
         ("sky130hd_tt.lib.gz", "sky130_fd_sc_hd__fa_1"),
     ],
 )
-def test_real_libraries(measuring_data, tmp_path, file, adder):
+def test_real_libraries(equivalent, measuring_data, file, adder):
     library = liberty.read(measuring_data / "liberty" / file)
     assert (library.full_adder.cell.name if library.full_adder else None) == adder
     mapped = area.synthesise(COMBINATIONAL, "odd", library)
-    _check_function(tmp_path, COMBINATIONAL, "odd", library, mapped.netlist)
+    equivalent(COMBINATIONAL, "odd", library, mapped.netlist)
     assert mapped.modules["odd"].own.area > 100 * library.nand2.area
