@@ -176,13 +176,13 @@ def delays(library: Library) -> Delays:
 def _read(library: Library) -> Delays:
     text = _POWER.sub("", library.text)
     cells = dict(cell_texts(text))
-    head = parse(text[: text.index(next(iter(cells.values())))] + "}").groups[0]
+    head = parse(text[: text.index(next(iter(cells.values())))] + "}", delays=True).groups[0]
     reader = _Reader(head, library)
     kinds: list[Kind] = []
     keys: dict[Any, list[int]] = {}
     for name, cell_text in cells.items():
         if name in library.cells:
-            group = parse(cell_text).groups[0]
+            group = parse(cell_text, delays=True).groups[0]
             kind = reader.kind(group, library.cells[name])
             states = [(ff.text("next_state"), ff.text("clocked_on")) for ff in group.all("ff")]
             functions = [kind.cell.table(pin) or value for pin, value in kind.cell.outputs.items()]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["Group", "cell_texts", "head", "parse"]
 
 _TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
-# Delays are not needed, and are nine tenths of the text; such a group holds groups of one level.
+# Delays are seldom needed, and are nine tenths of the text; such a group holds groups of one level.
 _TIMING = re.compile(
     r"\b(?:timing|receiver_capacitance)\s*\([^(){}]*\)\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}"
 )
@@ -41,9 +41,10 @@ class Group:
         return np.array([float(word) for word in words.split()])
 
 
-def parse(text: str) -> Group:
-    """The groups of a text, but for delays, in a nameless one; EOFError where one does not end."""
-    text = _TIMING.sub("", text)
+def parse(text: str, *, delays: bool = False) -> Group:
+    """The groups of a text in a nameless one, without delays; EOFError where one does not end."""
+    if not delays:
+        text = _TIMING.sub("", text)
     root = Group("", [])
     path = [root]
     words: list[str] = []

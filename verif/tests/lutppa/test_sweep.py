@@ -83,7 +83,7 @@ def test_missing_file():
     ("point", "message"),
     [
         ({"design": "none"}, "point: design 'none' is unknown; known are lut, mac"),
-        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, energy"),
+        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, clock"),
         ({"design": "add", "m": 1, "n": 2, "k": 2, "weight_bits": 9}, "weight_bits must be 1..8"),
     ],
 )
