@@ -63,8 +63,10 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
         elif not config.bit_serial:
             cycles = dict.fromkeys(cycles, 1)
         steps = config.block // config.terms
+        narrow = design == "mac" and config.weight_bits < fmt.bits
         return Built(
-            role=role,
+            # A multiplier for narrow weights takes no others.
+            role="native" if narrow else role,
             unit=BaselineArray(config),
             arithmetic=("lane", "column"),
             m=config.m,

@@ -12,6 +12,7 @@ def test_one_name_for_integer_and_floating_point():
     integer = designs.build("mac", {**TILE, "activations": "int8"})
     assert integer.activations == ("int8",)
     assert integer.cycles["w1"] == integer.cycles["w8"] == 1
+    assert designs.build("mac", {**TILE, "weight_bits": 2}).role == "native"
     tile = {"m": 2, "n": 4, "k": 8, "activations": "fp16"}
     assert designs.build("mac", tile).cycles == {"ordinary": 1}
     assert designs.build("mac", {**tile, "codes": "w2"}).cycles == {"w2": 1}
