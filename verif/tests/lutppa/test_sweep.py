@@ -149,8 +149,8 @@ def test_dask(tmp_path, monkeypatch):
 
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "there"))
     points = sweep.parse(TINY, "tiny", "tiny").points
-    options: dict[str, Any] = {"n_workers": 1, "processes": False, "protocol": "tcp"}
-    made: Any = LocalCluster(**options, threads_per_worker=1, dashboard_address=None)
+    options: dict[str, Any] = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    made: Any = LocalCluster(n_workers=1, threads_per_worker=1, **options)
     with made as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tcp://")
