@@ -16,6 +16,7 @@ from functools import cached_property
 from operator import add, or_
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
@@ -90,7 +91,7 @@ class CoreConfig:
         values = [d for d in NARROW[self.codes] if self.zero_bits or d > 0]
         if len(values) > MOST_LEVELS:
             return {}
-        return {d: int(narrow_codes(d, self.codes)) for d in values}
+        return dict(zip(values, narrow_codes(np.array(values), self.codes).tolist(), strict=True))
 
 
 class CoreLayouts:
@@ -216,27 +217,33 @@ class Dequantise(CoreUnit):
         c = self.config
         zero = self.scale.zero if c.zero_bits else Const(0, 1)
 
-        def scaled(name: str, digit: Value | int) -> Value:
+        def scaled(name: str, unit: Scaled, **factor: Value) -> Value:
             weight = Signal(c.mac.fmt.bits, name=f"weight_{name}")
-            ports: dict[str, Value] = {"scale": self.scale.scale, "weight": weight}
-            if 0 in self.scaled:
-                ports["factor"] = Signal(Shape.cast(c.factors), name=f"factor_{name}")
-                m.d.comb += ports["factor"].eq(digit - zero)
-                unit = self.scaled[0]
-            elif digit == 1:
-                return self.scale.scale
-            else:
-                unit = self.scaled[digit]
-            m.submodules[f"scaled_{name}"] = unit.place(**ports)
+            m.submodules[f"scaled_{name}"] = unit.place(
+                scale=self.scale.scale, weight=weight, **factor
+            )
             return weight
 
-        levels = {code: scaled(str(code), digit) for digit, code in c.levels.items()}
+        def factor(name: str, digit: Value | int) -> Value:
+            value = Signal(Shape.cast(c.factors), name=f"factor_{name}")
+            m.d.comb += value.eq(digit - zero)
+            return value
+
+        levels: dict[int, Value] = {}
+        for digit, code in c.levels.items():
+            name = str(code)
+            if c.zero_bits:
+                levels[code] = scaled(name, self.scaled[0], factor=factor(name, digit))
+            elif digit > 1:
+                levels[code] = scaled(name, self.scaled[digit])
+            else:
+                levels[code] = self.scale.scale
         for i in range(c.mac.k):
             code = self.codes[i]
             if not levels:
                 digit = Signal(signed(c.code_bits + 1), name=f"digit_{i}")
                 m.d.comb += digit.eq(Cat(Const(1, 1), code[:-1], ~code[-1]).as_signed())
-                weight = scaled(str(i), digit)
+                weight = scaled(str(i), self.scaled[0], factor=factor(str(i), digit))
             elif c.zero_bits:
                 weight = _chosen(code, levels)
             elif c.codes == "ternary":

@@ -4,7 +4,7 @@ A row is printed as soon as it is measured; areas are those of one multiply-accu
 
     dot       the fused dot product with its FP32 accumulator
     operands  share of what is held and taken apart once a row and once a column
-    door      share of dequantisers and registers of scales
+    door      share of dequantisers and registers of scales, or of the rescale unit
     all       all of it, and control
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lutcore.config import PRESETS
+from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.core import TensorCore
 from lutcore.errors import LutCoreError
 from lutcore.unit import BaseUnit
@@ -24,12 +24,14 @@ from lutppa.area import Synthesis
 from lutppa.liberty import Library, read
 from lutppa.mapped import mapped, texts
 
+from .array import BaselineArray
+from .config import BaselineConfig
 from .dequantise import CoreConfig
 from .mac_array import MacArray
 from .mac_config import MacConfig
 from .mac_core import MacCore
 
-__all__ = ["Row", "main", "measure", "measure_own", "rows"]
+__all__ = ["Row", "main", "measure", "measure_integer", "measure_own", "rows"]
 
 TILES = {4: (8, 16), 8: (8, 8), 16: (8, 4)}
 """Rows and columns of an array by its terms: m n k = 512."""
@@ -86,6 +88,32 @@ def measure_own(name: str, library: Library) -> Row:
     )  # fmt: skip
 
 
+def measure_integer(bits: int, library: Library) -> Row:
+    """Map an INT8 MAC array, and for its epilogue the product's rescale of the same tile and block.
+
+    Weights of `bits` bits are extended to 8 at no cost. The two are measured, not assembled.
+    """
+    m, n = TILES[16]
+    config = BaselineConfig(design="mac", coding="integer", m=m, n=n, terms=16, block=128)
+    array = BaselineArray(config)
+    epilogue = TensorCoreConfig(
+        m=m, n=n, lookup_group=2, groups_per_step=8, block=128, weight_bits=bits, zero_bits=5,
+        activations=("int8",), scales=("fp16",), outputs=("fp32",),
+    )  # fmt: skip
+    rescale = next(u for u in TensorCore(epilogue).definitions() if u.suffix == "rescale")
+    found = [mapped(unit, texts(unit), library) for unit in (array, rescale)]
+    products = m * n * config.terms
+    area = {part.suffix: found[0].totals[part.module_name].area for part in array.definitions()}
+    lanes, whole, end = m * n * area["lane"], area["array"], found[1].totals[found[1].top].area
+    return Row(
+        f"INT8 MAC and rescale, w{bits}", m, n, config.terms,
+        dot=lanes / products,
+        operands=(whole - lanes) / products,
+        door=end / products,
+        all=(whole + end) / products,
+    )  # fmt: skip
+
+
 def rows(library: Library, stages: int = 0) -> Iterator[Row]:
     """Every row, measured one after the other."""
     for operand in ("fp16", "bf16", "e4m3"):
@@ -106,6 +134,8 @@ def rows(library: Library, stages: int = 0) -> Iterator[Row]:
                 core = CoreConfig(mac=mac, codes=codes, zero_bits=zero_bits)
                 zeros = f", zeros of {zero_bits} bits" if zero_bits else ""
                 yield measure(f"core fp16, {codes}{zeros}", MacCore(core), library)
+    for bits in (2, 4):
+        yield measure_integer(bits, library)
     for name in ("dense", "dense8"):
         yield measure_own(name, library)
 

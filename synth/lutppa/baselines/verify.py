@@ -1,7 +1,8 @@
-"""Checks the RTL of all baselines bit for bit: `python -m lutppa.baselines.verify`."""
+"""Checks the RTL of all baselines bit for bit: `python -m lutppa.baselines.verify [NAME ...]`."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from lutcore.export import unit_design
@@ -101,10 +102,17 @@ def check(name: str) -> int:
     return run_unit(f"lutppa.bench.{bench}", unit, unit_design(unit), config.to_json(), label)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 1 if an RTL differs from the golden model."""
+    parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.verify", description=__doc__)
+    known = [*CONFIGURATIONS, *MAC_CONFIGURATIONS, *CORES]
+    parser.add_argument("names", nargs="*", metavar="NAME", help="configurations (all)")
+    names = parser.parse_args(arguments).names
+    for name in names:
+        if name not in known:
+            parser.error(f"{name!r} is no configuration; known are {', '.join(known)}")
     try:
-        for name in [*CONFIGURATIONS, *MAC_CONFIGURATIONS, *CORES]:
+        for name in names or known:
             print(f"{name}: {check(name)} tests passed", flush=True)
     except BenchFailure as failure:
         print(failure)

@@ -126,7 +126,7 @@ def test_matmul_takes_every_pair_of_rows(rng: np.random.Generator) -> None:
     a, b = (rng.standard_normal((rows, 6)).astype(np.float16).view(np.uint16) for rows in (2, 3))
     got = matmul(a, b, FP16, Numerics(4, 24))
     assert got.shape == (2, 3)
-    assert got[1, 2] == fused_dot(a[1], b[2], np.uint32(0), FP16, Numerics(4, 24))
+    assert got[1, 2] == fused_dot(a[1], b[2], np.zeros((), np.uint32), FP16, Numerics(4, 24))
 
 
 @pytest.mark.parametrize(
