@@ -18,12 +18,20 @@ from rich.console import Console
 
 from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.errors import LutCoreError
+from lutcore.weights import AffineWeights, Term
 from lutverif.workload import Layer
 
+from .activity import RESET, Words, simulate
+from .energy import Conditions, account
+from .flat_netlist import read_netlist
 from .liberty import Library, read
-from .product_energy import at_tile, energy_figures, real_layer
+from .mapped import mapped, texts
+from .product_energy import GROUP, at_tile, energy_figures, real_layer
+from .stimulus import WrongNetlist, workload
+from .tile import LookupTile
+from .tile_stimulus import lookup_stimulus
 
-__all__ = ["Variant", "in_order", "variants"]
+__all__ = ["Variant", "in_order", "planes", "variants"]
 
 ROWS, COLUMNS, CYCLES = 2, 8, 64
 COMMON = 96
@@ -85,6 +93,62 @@ def variants(layer: Layer) -> Iterator[Variant]:
         yield Variant("lookup group", f"g = {group}, 24 a step", config, *w2, short)
 
 
+class _Equal(AffineWeights):
+    """Weights whose planes all weigh the same, so that their order does not matter to a sum."""
+
+    def terms(self, config: TensorCoreConfig) -> tuple[Term, ...]:
+        return tuple(replace(term, equal=True) for term in super().terms(config))
+
+
+def planes(layer: Layer, library: Library) -> tuple[float, float]:
+    """fJ a product of `dense8`, 2 x 64, with planes outside and with steps outside.
+
+    The two planes of 2-bit weights are taken to weigh the same: no lane has to shift, and both
+    orders have the same sums, which are compared. Sums of activations count both planes in the
+    second order, and are not. A core that holds tables still has to shift what it adds.
+    """
+    c = replace(PRESETS["dense8"], m=ROWS, n=COLUMNS, rescale_columns=2)
+    work = workload(layer, "w2", "int8", GROUP)
+    assert isinstance(work.weights, AffineWeights)
+    work = replace(work, weights=_Equal(**vars(work.weights)))
+    first = lookup_stimulus(work, c, CYCLES)
+    control = slice(c.m * c.k * c.aligned_bits, c.m * c.k * c.aligned_bits + 4)
+
+    def turned(beats: Words) -> Words:
+        blocks = beats.reshape(-1, 2, GROUP // c.k, beats.shape[1])
+        return blocks.transpose(0, 2, 1, 3).reshape(beats.shape)
+
+    second = replace(first, streams={name: turned(b) for name, b in first.streams.items()})
+    second.streams["i_steps"][:, control] = first.streams["i_steps"][:, control]
+    unit = LookupTile(c)
+    synthesis = mapped(unit, texts(unit), library)
+    netlist = read_netlist(synthesis.netlist, synthesis.top, library)
+    found: list[float] = []
+    sums: list[Words] = []
+    for stimulus in (first, second):
+        activity = simulate(netlist, stimulus.ports, stimulus.streams, warm_up=stimulus.warm_up)
+        valid = np.flatnonzero(activity.outputs["o_psums__valid"][RESET:, 0])
+        payload = activity.outputs["o_psums__payload"][RESET:]
+        sums.append(payload[valid, : c.lanes * c.psum_bits])
+        if stimulus is first:
+            stimulus.check(activity.outputs)
+        spent = account(netlist, activity, Conditions())
+        products = stimulus.work(activity)
+        units = {
+            name.removeprefix(f"{unit.top}_"): {
+                part: getattr(energy / products, part if part != "fj" else "total")
+                for part in ("fj", "data", "clock", "internal", "leakage")
+            }
+            for name, energy in spent.modules.items()
+        }
+        figures = {"units": units, "forms": {}, "products": products}
+        figures["fj"] = (spent.total / products).total
+        found.append(at_tile(figures, c, ROWS, 64)["fj"])
+    if not len(sums[0]) or not np.array_equal(*sums):
+        raise WrongNetlist("planes in another order give other sums")
+    return found[0], found[1]
+
+
 def _print(console: Console, variant: Variant, library: Library) -> None:
     figures = energy_figures(
         variant.config, library, variant.weights, variant.activations,
@@ -108,6 +172,9 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=160)
     try:
         library = read(options.liberty)
+        if "planes".startswith(options.only):
+            for order, fj in zip(("outside", "inside"), planes(real_layer(), library), strict=True):
+                console.print(f"{'planes':22}{order:18}{'w2 x int8':11}{fj:8.2f}", highlight=False)
         for variant in variants(real_layer()):
             if variant.lever.startswith(options.only):
                 _print(console, variant, library)

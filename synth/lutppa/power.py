@@ -129,7 +129,11 @@ def subjects(m: int, n: int) -> list[Subject]:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times the energy of our best an opponent's best takes; floor and goal asked."""
+    """How many times the energy of our best an opponent's best takes; floor and goal asked.
+
+    form   in which the opponent is given the weights; "" for the least of all
+    other  its weights, where they are not those that we have
+    """
 
     name: str
     weights: str
@@ -137,11 +141,17 @@ class Ratio:
     opponents: tuple[str, ...]
     floor: float
     goal: float
+    form: str = ""
+    other: str = ""
 
 
+_FP16, _INT8 = ("MAC FP16",), ("MAC INT8",)
 RATIOS = (
-    Ratio("FP16 MAC", "w1", "fp16", ("MAC FP16",), 11.2, 20.0),
-    Ratio("INT8 MAC", "w2", "int8", ("MAC INT8",), 3.0, 5.0),
+    Ratio("FP16 MAC, dequantised", "w1", "fp16", _FP16, 11.2, 20.0, form="real"),
+    Ratio("FP16 MAC, -1 and +1", "w1", "fp16", _FP16, 11.2, 20.0, form="digits"),
+    Ratio("FP16 MAC, ordinary", "w1", "fp16", _FP16, 11.2, 20.0, other="ordinary"),
+    Ratio("INT8 MAC, 2q - 3", "w2", "int8", _INT8, 3.0, 5.0, form="odd"),
+    Ratio("INT8 MAC, q", "w2", "int8", _INT8, 3.0, 5.0, form="code"),
     Ratio("ADD", "w1", "int8", ("ADD",), 1.0, 1.3),
     Ratio("ADD", "w2", "int8", ("ADD",), 1.0, 1.3),
     Ratio("native", "w1", "int8", ("native INT8",), 1.0, 1.0),
@@ -162,20 +172,22 @@ def ratios(found: Found, whole: bool) -> list[tuple[Ratio, str, float, str, floa
     """Of every ratio whose designs were measured: our best and its fJ, theirs and its."""
     rows: list[tuple[Ratio, str, float, str, float]] = []
     for ratio in RATIOS:
-
-        def best(starts: tuple[str, ...], all_in: bool, ratio: Ratio = ratio) -> tuple[float, str]:
-            return min(
+        ours, theirs = (
+            min(
                 (
-                    (figures["fj"], name)
-                    for (name, weights, activations), figures in found.items()
+                    (figures["forms"][form] if form else figures["fj"], name)
+                    for (name, *formats), figures in found.items()
                     if name.startswith(starts)
-                    and (weights, activations) == (ratio.weights, ratio.activations)
+                    and formats == [weights, ratio.activations]
                     and name.endswith(", all in") == all_in
                 ),
                 default=(0.0, ""),
             )
-
-        ours, theirs = best(("lut",), whole), best(ratio.opponents, False)
+            for starts, weights, form, all_in in (
+                (("lut",), ratio.weights, "", whole),
+                (ratio.opponents, ratio.other or ratio.weights, ratio.form, False),
+            )
+        )
         if ours[1] and theirs[1]:
             rows.append((ratio, ours[1], ours[0], theirs[1], theirs[0]))
     return rows

@@ -6,8 +6,9 @@ from lutppa import power
 def test_every_ratio_has_its_designs():
     known = power.subjects(2, 8)
     for ratio in power.RATIOS:
-        wanted = (ratio.weights, ratio.activations)
-        for starts in (("lut",), ratio.opponents):
+        other = ratio.other or ratio.weights
+        for starts, weights in ((("lut",), ratio.weights), (ratio.opponents, other)):
+            wanted = (weights, ratio.activations)
             assert any(s.name.startswith(starts) and wanted in s.formats for s in known), ratio
     assert len({s.name for s in known}) == len(known)
 
@@ -17,12 +18,13 @@ def test_ratios_take_the_best_of_both_sides():
         ("lut a", "w2", "int8"): {"fj": 4.0},
         ("lut b", "w2", "int8"): {"fj": 2.0},
         ("lut b, all in", "w2", "int8"): {"fj": 5.0},
-        ("MAC INT8", "w2", "int8"): {"fj": 10.0},
+        ("MAC INT8", "w2", "int8"): {"fj": 10.0, "forms": {"code": 10.0, "odd": 11.0}},
         ("MAC INT8", "w4", "int8"): {"fj": 1.0},
     }
-    ((ratio, *row),) = power.ratios(found, whole=False)
-    assert ratio.name == "INT8 MAC" and row == ["lut b", 2.0, "MAC INT8", 10.0]
-    ((_, *row),) = power.ratios(found, whole=True)
+    (odd, *row), (code, *other) = power.ratios(found, whole=False)
+    assert odd.form == "odd" and row == ["lut b", 2.0, "MAC INT8", 11.0]
+    assert code.form == "code" and other == ["lut b", 2.0, "MAC INT8", 10.0]
+    _, (_, *row) = power.ratios(found, whole=True)
     assert row == ["lut b, all in", 5.0, "MAC INT8", 10.0]
 
 
