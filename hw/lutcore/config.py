@@ -65,6 +65,7 @@ class TensorCoreConfig:
     scales           names of the weight scale formats built in (formats.SCALES)
     outputs          names of the result formats built in (formats.OUTPUTS), one a float format
     rescale_columns  columns rescaled in a cycle; divides n
+    pipeline         registers for a faster clock (0 to 2); 0 has the least area
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
     widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
@@ -85,6 +86,7 @@ class TensorCoreConfig:
     scales: tuple[str, ...] = ("fp32",)
     outputs: tuple[str, ...] = ("fp32", "int32")
     rescale_columns: int = 1
+    pipeline: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -110,6 +112,7 @@ class TensorCoreConfig:
             ("weight_bits", 1, 8),
             ("zero_bits", 2, 16),
             ("rescale_columns", 1, 4096),
+            ("pipeline", 0, 2),
         ):
             if not low <= getattr(self, field) <= high:
                 raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
@@ -302,6 +305,22 @@ class TensorCoreConfig:
     def column_groups(self) -> int:
         """Beats in which the columns of a tile are rescaled and emitted."""
         return self.n // self.rescale_columns
+
+    @property
+    def fma_latency(self) -> int:
+        """Cycles of a multiply-add, in the last of which the accumulator is written."""
+        return 3 + self.pipeline
+
+    @property
+    def addend_delay(self) -> int:
+        """Cycles after which a multiply-add reads the accumulator."""
+        return 3 if self.pipeline == 2 else 2
+
+    @property
+    def round_cycles(self) -> int:
+        """Cycles of a round of rescale: one a beat of columns, and so many that an accumulator is
+        written before it is read again."""
+        return max(self.column_groups, self.fma_latency - self.addend_delay + 1)
 
     @property
     def weight_beat_bytes(self) -> int:

@@ -25,14 +25,13 @@ class TensorCore(Unit):
     """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes.
 
     Cycle contract: with all streams ready, a pass of p planes and s steps takes
-    max(p * s, rounds * max(N/R, 3)) cycles, rounds being 2 with `offset` and else 1. The first step
-    of a pass enters the lanes `fill` cycles after its last activation beat, and passes follow
-    without a gap: one with `keep` at once, replaying the activations of the pass before, another
-    where its activations have arrived. Each stream may stall at any time.
+    max(p * s, rounds * `config.round_cycles`) cycles, rounds being 2 with `offset` and else 1. The
+    first step of a pass enters the lanes `fill` cycles after its last activation beat, and passes
+    follow without a gap: one with `keep` at once, replaying the activations of the pass before,
+    another where its activations have arrived. Each stream may stall at any time.
     """
 
     suffix = ""
-    fill = Precompute.latency + 1
 
     def __init__(self, config: TensorCoreConfig, top: str = "lut_tensor_core") -> None:
         self.precompute = Precompute(config, top)
@@ -40,6 +39,11 @@ class TensorCore(Unit):
         self.lookup = LookupArray(config, top)
         self.rescale = Rescale(config, top)
         super().__init__(config, top, self.precompute, self.table, self.lookup, self.rescale)
+
+    @property
+    def fill(self) -> int:
+        """Cycles from the last activation of a pass to the first step in the lanes."""
+        return self.precompute.latency + 1
 
     def ports(self) -> dict[str, Any]:
         return {

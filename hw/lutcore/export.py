@@ -17,7 +17,6 @@ from amaranth.lib import data, wiring
 from .config import TensorCoreConfig
 from .core import TensorCore
 from .outputs import write_files
-from .rescale import Rescale
 from .unit import BaseUnit
 
 __all__ = ["WAIVERS", "description", "design", "ports", "unit_design", "write"]
@@ -100,10 +99,10 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
             "last activation beat to first lookup": core.fill,
             "last lookup of a pass to psums": 1,
             "psums taken to first scales": 1,
-            "last scales of a pass to its outputs": Rescale.latency,
+            "last scales of a pass to its outputs": core.rescale.latency,
         },
         "throughput_cycles_per_pass": (
-            f"max(planes * steps, (1 + offset) * {max(config.column_groups, 3)})"
+            f"max(planes * steps, (1 + offset) * {config.round_cycles})"
         ),
     }
 

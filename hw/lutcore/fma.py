@@ -68,14 +68,18 @@ def scale_layout(config: TensorCoreConfig) -> data.StructLayout:
 class Fma(Unit):
     """result = RN(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
 
-    enable      moves the three stages on
+    enable      moves all stages on
     difference  psum - z' sum; scale: as `scale_layout` has it; exponent: of a table step
     nonfinite   makes the result NaN, as does a special scale
     output      place of the output's format in `config.outputs`; int32: integer sum modulo 2^32
     last        rounds to that format; otherwise to FP32
-    addend      FP32 or INT32, two enabled cycles after its difference
-    result      combinational after the third register: three enabled cycles after its difference;
-                a narrow format in the low bits, 0 above
+    addend      FP32 or INT32, `config.addend_delay` enabled cycles after its difference
+    result      combinational after the last register, `config.fma_latency` enabled cycles after its
+                difference; a narrow format in the low bits, 0 above
+
+    With `pipeline` a register stands between normalisation of the sum and rounding, and the one
+    before moves from behind the sum's magnitude to the sum; with 2 there is also one between
+    normalisation of the difference and the product.
     """
 
     suffix = "fma"
@@ -131,46 +135,60 @@ class Fma(Unit):
         def register(shape: Any, name: str) -> Any:
             return Signal(shape, name=name, reset_less=True)
 
+        def held(here: bool, name: str, value: Any) -> Any:
+            """The value, in a register if there is one here."""
+            signal = Signal(value.shape(), name=name, reset_less=True)
+            if not here:
+                m.d.comb += signal.eq(value)
+                return signal
+            with m.If(self.enable):
+                m.d.sync += signal.eq(value)
+            return signal
+
         kind = data.StructLayout({"nan": 1, "raw": 1, **{fmt.name: 1 for fmt in narrow}})
         kind_1, kind_2 = register(kind, "kind_1"), register(kind, "kind_2")
         kind_3 = register(kind, "kind_3")
+        piped = c.pipeline > 0
 
-        # Stage 1: sign and magnitude, normalised; as it is for an integer sum.
-        magnitude, normal = register(magnitude_bits, "magnitude"), Signal(magnitude_bits)
+        # Stage 1: sign and magnitude.
+        magnitude = register(magnitude_bits, "magnitude")
         significand, sign_1 = register(scale_digits, "significand"), register(1, "sign_1")
         exponent_1 = register(range(lowest, highest + 1), "exponent_1")
         raw, blocks = self._is_output(INT32.name) if c.raw else Const(0, 1), any(steps)
-        m.d.comb += normal.eq(Mux(self.difference < 0, -self.difference, self.difference))
-        zeros_1 = Signal(range(magnitude_bits + 1))
-        m.d.comb += zeros_1.eq(Mux(raw, 0, leading_zeros(normal)))
+        positive = Mux(self.difference < 0, -self.difference, self.difference)
         with m.If(self.enable):
             m.d.sync += [
-                magnitude.eq(Mux(raw | self.scale.significand[-1], normal << zeros_1, 0)),
+                magnitude.eq(Mux(raw | self.scale.significand[-1], positive, 0)),
                 sign_1.eq((self.scale.sign & ~raw) ^ (self.difference < 0)),
                 significand.eq(self.scale.significand),
                 exponent_1.eq(
-                    self.scale.exponent
-                    + (self.exponent if blocks else 0)
-                    - zeros_1
-                    + (magnitude_bits - 1)
+                    self.scale.exponent + (self.exponent if blocks else 0) + (magnitude_bits - 1)
                 ),
                 kind_1.nan.eq(self.scale.special | (self.nonfinite if blocks else 0)),
                 kind_1.raw.eq(raw),
                 *(kind_1[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in narrow),
-                kind_2.eq(kind_1),
-                kind_3.eq(kind_2),
             ]
+
+        # Normalise; an integer sum stays as it is.
+        zeros_1 = Signal(range(magnitude_bits + 1))
+        m.d.comb += zeros_1.eq(Mux(kind_1.raw, 0, leading_zeros(magnitude)))
+        apart = c.pipeline == 2
+        normal = held(apart, "normal", (magnitude << zeros_1)[:magnitude_bits])
+        lowered = held(apart, "lowered", exponent_1 - zeros_1)
+        significand = held(apart, "significand_n", significand)
+        sign_1, kind_1 = held(apart, "sign_n", sign_1), held(apart, "kind_n", kind_1)
 
         # Stage 2: the product, exact.
         product, sign_2 = register(product_bits, "product"), register(1, "sign_2")
         exponent_2 = register(exponent_1.shape(), "exponent_2")
-        normalised = Cat(significand[:-1], Const(1, 1))
-        scaled = magnitude * normalised if scale_digits > 1 else magnitude
+        scaled = normal * Cat(significand[:-1], Const(1, 1)) if scale_digits > 1 else normal
         with m.If(self.enable):
             m.d.sync += [
-                product.eq(Mux(kind_1.raw, magnitude, scaled) if c.raw else scaled),
+                product.eq(Mux(kind_1.raw, normal, scaled) if c.raw else scaled),
                 sign_2.eq(sign_1),
-                exponent_2.eq(exponent_1),
+                exponent_2.eq(lowered),
+                kind_2.eq(kind_1),
+                kind_3.eq(kind_2),
             ]
 
         # Stage 3: align the lower one and add. The product has its highest bit in one of the upper
@@ -207,8 +225,6 @@ class Fma(Unit):
             sums.eq(Cat(subtract, Const(0, guard + 1), upper) + Cat(subtract, inverted)),
             total.eq(sums[1:]),
         ]
-        size_bits = max(width + 1, FP32.bits if c.raw else 0)
-        size, sign_3 = register(size_bits, "size"), register(1, "sign_3")
         room = register(exponent, "room")
         special, nan = register(1, "special"), register(1, "nan")
 
@@ -222,11 +238,6 @@ class Fma(Unit):
         addend_special = addend_field == FP32.special_field
         with m.If(self.enable):
             m.d.sync += [
-                size.eq(Mux(total < 0, -total, total)),
-                sign_3.eq(
-                    Mux(addend_above | addend_special, self.addend[-1], sign_2)
-                    ^ ((total < 0) & ~addend_special)
-                ),
                 # Bit `width` of size has the exponent field room + 1, and it is shifted by as much
                 # as room to be a subnormal's. The room of FP32 is never below 1, that of a format
                 # of smaller exponents may be negative.
@@ -237,13 +248,21 @@ class Fma(Unit):
                 special.eq(kind_2.nan | addend_special),
                 nan.eq(kind_2.nan | (addend_special & addend_fraction.any())),
             ]
-            if c.raw:
-                with m.If(kind_2.raw):
-                    term = Mux(sign_2, -product[:magnitude_bits], product[:magnitude_bits])
-                    m.d.sync += size.eq(self.addend + term)
+        sign = Mux(addend_above | addend_special, self.addend[-1], sign_2)
+        if c.raw:
+            term = Mux(sign_2, -product[:magnitude_bits], product[:magnitude_bits])
+            integer = (self.addend + term)[: FP32.bits].as_signed()
+            total = Mux(kind_2.raw, integer, total)
+        # The register stands before the magnitude of the sum is taken or behind.
+        total, sign = held(piped, "total_3", total), held(piped, "signed_3", sign)
+        kind_of_sum, special_sum = (kind_3, special) if piped else (kind_2, addend_special)
+        negative = (total < 0) & ~kind_of_sum.raw
+        size_bits = max(width + 1, FP32.bits if c.raw else 0)
+        size = held(not piped, "size", Mux(negative, -total, total)[:size_bits])
+        sign = held(not piped, "sign_3", sign ^ (negative & ~special_sum))
 
-        # After stage 3: normalise, round to nearest even, pack. A negative room is a shift to the
-        # right, of so many digits that nothing remains at most.
+        # Normalise. A negative room is a shift to the right, of so many digits that nothing remains
+        # at most.
         down = max(
             fmt.significand_bits + 1 if fmt.bias < FP32.bias else 0 for fmt in [FP32, *narrow]
         )
@@ -254,44 +273,58 @@ class Fma(Unit):
         m.d.comb += shift.eq(Mux(normal, zeros + down, smallest))
         shifted = Signal(down + width + 1)
         m.d.comb += shifted.eq(size[: width + 1] << shift)
-        low = len(shifted) - digits
         field = Signal(exponent)
         m.d.comb += field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0))
+        low = len(shifted) - digits
+        kept = Cat(
+            shifted[: low - 1].any(), shifted[low - 1 :]
+        )  # one bit stands for all lower ones
+        normalised = Cat(kept, field)
+        if piped:
+            if c.raw:
+                normalised = Mux(kind_3.raw, size[: FP32.bits], normalised)
+            normalised = held(piped, "normalised", normalised)
+            size, kept = normalised[: FP32.bits], normalised[: len(kept)]
+            field = normalised[len(kept) :]
+        kind_4, sign = held(piped, "kind_4", kind_3), held(piped, "sign_4", sign)
+        special, nan = held(piped, "special_4", special), held(piped, "nan_4", nan)
+        low = 2
 
+        # Round to nearest even, pack.
         def last_place(fmt: FloatFormat) -> int:
             """The last bit of a result in the digits of FP32."""
             return fraction_bits - fmt.fraction_bits
 
         def increment(fmt: FloatFormat) -> Value:
             last = low + last_place(fmt)
-            half, rest = shifted[last - 1], shifted[: last - 1].any()
-            return (half & (rest | shifted[last])).shift_left(last_place(fmt))
+            half, rest = kept[last - 1], kept[: last - 1].any()
+            return (half & (rest | kept[last])).shift_left(last_place(fmt))
 
         packed, infinite, nonzero = Signal(FP32.bits), Signal(), Signal()
         result_field = packed[fraction_bits:]
         m.d.comb += [
-            packed.eq(Cat(shifted[low:-1], field[:field_bits]) + chosen(kind_3, increment)),
+            packed.eq(Cat(kept[low:-1], field[:field_bits]) + chosen(kind_4, increment)),
             infinite.eq(
                 chosen(
-                    kind_3,
+                    kind_4,
                     lambda fmt: (field >= fmt.special_field) | (result_field >= fmt.special_field),
                 )
             ),
-            nonzero.eq(chosen(kind_3, lambda fmt: packed[last_place(fmt) :].any())),
+            nonzero.eq(chosen(kind_4, lambda fmt: packed[last_place(fmt) :].any())),
         ]
         code = Signal(FP32.bits)
-        with m.If(kind_3.raw):
+        with m.If(kind_4.raw):
             m.d.comb += code.eq(size)
         with m.Elif(special & nan):
             m.d.comb += code.eq(FP32.quiet_nan)
         with m.Elif(special | infinite):
-            m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), sign_3))
+            m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), sign))
         with m.Elif(nonzero):
-            m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], sign_3))
+            m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], sign))
         # In infinity and NaN too, exponents and fractions of all formats begin with the same bits.
         m.d.comb += self.result.eq(
             chosen(
-                kind_3,
+                kind_4,
                 lambda fmt: Cat(code[last_place(fmt) :][: fmt.bits - 1], code[-1]),
             )
         )

@@ -21,24 +21,31 @@ from .unit import Unit, balanced
 
 __all__ = ["Precompute"]
 
+PEAKS = 4  # lookup groups whose peaks are compared before a register, with `pipeline`
+
 
 class Precompute(Unit):
     """Buffers a block of activations, finds its scale, and replays it once per bit plane.
 
     Cycle contract: a pass is taken with its last activation beat; one with `keep` has none and is
-    taken in a cycle. Two blocks are buffered, so a block loads while the one before is replayed; a
+    taken in a cycle. A block loads into the places that the last plane of the block before leaves,
+    each in the cycle in which it is left, so that blocks of equal length follow without a gap. A
     replay emits one step a cycle, planes outside and steps inside, the first one `latency` cycles
     after its pass was taken. `o_steps` follows the stream rules under any back-pressure.
     """
 
     suffix = "precompute"
-    latency = 3
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.align = Align(config, top)
         self.peak = Peak(config, top)
         self.scale = BlockScale(config)
         super().__init__(config, top, self.peak, self.align)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last activation of a pass to its first step."""
+        return 3 if self.config.pipeline else 2
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -51,39 +58,30 @@ class Precompute(Unit):
         m = Module()
         c = self.config
         passes, activations, steps = self.i_passes, self.i_activations, self.o_steps
-        bank_layout = data.StructLayout(
-            {
-                "descriptor": self.layouts.passes,
-                "half": 1,
-                "peaks": data.ArrayLayout(peak_bits(c), c.m),
-            }
-        )
         full = Signal(2)
-        banks = [Signal(bank_layout, name=f"bank_{i}", reset_less=True) for i in range(2)]
+        banks = [Signal(self.layouts.passes, name=f"bank_{i}", reset_less=True) for i in range(2)]
         address_bits = index_bits(c.max_steps)
         m.submodules.buffer = buffer = memory.Memory(
-            shape=self.layouts.activations, depth=2 << address_bits, init=[]
+            shape=self.layouts.activations, depth=1 << address_bits, init=[]
         )
         write, read = buffer.write_port(), buffer.read_port(domain="sync")
 
-        # Load: a step a cycle into the half of the buffer that is not being replayed. A pass with
-        # `keep` shares the half and the peaks of the one before; when a block is loaded, at most
-        # that one is unfinished, so the other half is free.
+        # Load: a step a cycle into places that are not needed any more. A pass with `keep` shares
+        # the block and the scale of the one before; when a block is loaded, at most that one is
+        # unfinished.
         load_bank = Signal()
-        load_half = Signal()
         load_step = Signal(address_bits)
-        load, load_end = Signal(), Signal()
-        largest = Signal(bank_layout["peaks"].shape)
-        running = Signal(bank_layout["peaks"].shape)
+        load, load_end, left = Signal(), Signal(), Signal()
+        largest = Signal(data.ArrayLayout(peak_bits(c), c.m))
         keep = passes.payload.keep
         free = passes.valid & ~Mux(load_bank, full[1], full[0])
         m.d.comb += [
-            load.eq(free & ~keep & activations.valid),
+            load.eq(free & ~keep & left & activations.valid),
             load_end.eq(Mux(keep, free, load & (load_step == passes.payload.steps))),
-            activations.ready.eq(free & ~keep),
+            activations.ready.eq(free & ~keep & left),
             passes.ready.eq(load_end),
             write.en.eq(load),
-            write.addr.eq(Cat(load_step, load_half)),
+            write.addr.eq(load_step),
             write.data.eq(activations.payload),
         ]
         g = c.lookup_group
@@ -96,71 +94,74 @@ class Precompute(Unit):
                     format=passes.payload.format,
                     peak=peaks[group],
                 )
-            m.d.comb += largest[row].eq(
-                balanced([*peaks, running[row]], lambda a, b: Mux(a > b, a, b))
+            self._largest(
+                m,
+                row,
+                [peaks[i] for i in range(c.groups_per_step)],
+                largest[row],
+                load,
+                load_step.any(),
             )
         with m.If(load):
-            m.d.sync += [load_step.eq(load_step + 1), running.eq(largest)]
+            m.d.sync += load_step.eq(load_step + 1)
         with m.If(load_end):
-            m.d.sync += [
-                load_step.eq(0),
-                load_bank.eq(~load_bank),
-                load_half.eq(load_half ^ ~keep),
-                running.eq(0),
-            ]
-            for index, (bank, other) in enumerate(zip(banks, reversed(banks), strict=True)):
+            m.d.sync += [load_step.eq(0), load_bank.eq(~load_bank)]
+            for index, bank in enumerate(banks):
                 with m.If(load_bank == index):
-                    m.d.sync += [
-                        full[index].eq(1),
-                        bank.descriptor.eq(passes.payload),
-                        bank.half.eq(Mux(keep, other.half, load_half)),
-                        bank.peaks.eq(Mux(keep, other.peaks, largest)),
-                    ]
+                    m.d.sync += [full[index].eq(1), bank.eq(passes.payload)]
 
         # Replay: planes outside, steps inside, so that a lane only ever shifts by one.
         bank_index = Signal()
         plane = Signal(self.layouts.passes["planes"].shape)
         step = Signal(address_bits)
-        bank = Signal(bank_layout)
-        plane_end, replay_end = Signal(), Signal()
-        fetched, aligned = Signal(), Signal()
+        bank = Signal(self.layouts.passes)
+        plane_end, last_plane, replay_end = Signal(), Signal(), Signal()
+        fetched = Signal()
         fetch_moves, align_moves = Signal(), Signal()
         fetch = Signal()
         m.d.comb += [
             bank.eq(Mux(bank_index, banks[1], banks[0])),
-            plane_end.eq(step == bank.descriptor.steps),
-            replay_end.eq(plane_end & (plane == bank.descriptor.planes)),
-            align_moves.eq(~aligned | steps.ready),
+            plane_end.eq(step == bank.steps),
+            last_plane.eq(plane == bank.planes),
+            replay_end.eq(plane_end & last_plane),
+            # The place was never used, or is fetched from for the last time, at the latest now.
+            left.eq(
+                ~full.any()
+                | (load_step > bank.steps)
+                | (last_plane & ((load_step < step) | ((load_step == step) & fetch)))
+            ),
             fetch_moves.eq(~fetched | align_moves),
             fetch.eq(Mux(bank_index, full[1], full[0]) & fetch_moves),
             read.en.eq(fetch_moves),
-            read.addr.eq(Cat(step, bank.half)),
+            read.addr.eq(step),
         ]
         first_step = ~step.any()
         control = Signal(self.layouts.control, reset_less=True)
         scaling = Signal(self.layouts.scaling, reset_less=True)
         shifts = Signal(data.ArrayLayout(shift_bits(c), c.m), reset_less=True)
-        number_format = Signal(bank.descriptor.format.shape(), reset_less=True)
+        number_format = Signal(bank.format.shape(), reset_less=True)
         with m.If(fetch):
             m.d.sync += [
                 step.eq(step + 1),
                 control.clear.eq(first_step & ~plane.any()),
-                control.shift.eq(first_step & ~bank.descriptor.equal),
+                control.shift.eq(first_step & ~bank.equal),
                 control.restart_sum.eq(first_step),
                 control.end.eq(replay_end),
-                scaling.rescaling.eq(bank.descriptor.rescaling),
-                *self._plane_sum(scaling, bank.descriptor),
-                number_format.eq(bank.descriptor.format),
+                scaling.rescaling.eq(bank.rescaling),
+                *self._plane_sum(scaling, bank),
+                number_format.eq(bank.format),
             ]
-            for row in range(c.m):
-                exponent, shift, nonfinite = self.scale.find(
-                    m, bank.peaks[row], bank.descriptor.format, str(row)
-                )
-                m.d.sync += [
-                    scaling.exponents[row].eq(exponent),
-                    scaling.nonfinite[row].eq(nonfinite),
-                    shifts[row].eq(shift),
-                ]
+            # The block that is loaded next changes `largest` after this step at the earliest.
+            with m.If(first_step & ~plane.any()):
+                for row in range(c.m):
+                    exponent, shift, nonfinite = self.scale.find(
+                        m, largest[row], bank.format, str(row)
+                    )
+                    m.d.sync += [
+                        scaling.exponents[row].eq(exponent),
+                        scaling.nonfinite[row].eq(nonfinite),
+                        shifts[row].eq(shift),
+                    ]
             with m.If(plane_end):
                 m.d.sync += [step.eq(0), plane.eq(plane + 1)]
             with m.If(replay_end):
@@ -171,7 +172,7 @@ class Precompute(Unit):
         with m.If(fetch_moves):
             m.d.sync += fetched.eq(fetch)
 
-        # Align: the buffer's data, one cycle after the fetch.
+        # Align: the buffer's data, one cycle after the fetch; held behind that with `pipeline`.
         values = Signal(self.layouts.steps["values"].shape)
         for row in range(c.m):
             for index in range(c.k):
@@ -182,13 +183,57 @@ class Precompute(Unit):
                     nonfinite=scaling.nonfinite[row],
                     aligned=values[row][index],
                 )
+        result = Signal(self.layouts.steps)
+        m.d.comb += [
+            result.values.eq(values),
+            result.control.eq(control),
+            result.scaling.eq(scaling),
+        ]
+        if not c.pipeline:
+            m.d.comb += [
+                steps.valid.eq(fetched),
+                steps.payload.eq(result),
+                align_moves.eq(steps.ready),
+            ]
+            return m
+        aligned = Signal()
+        held = Signal(self.layouts.steps, reset_less=True)
+        m.d.comb += [
+            steps.valid.eq(aligned),
+            steps.payload.eq(held),
+            align_moves.eq(~aligned | steps.ready),
+        ]
         with m.If(align_moves):
             m.d.sync += aligned.eq(fetched)
-        held = Signal(self.layouts.steps, reset_less=True)
         with m.If(align_moves & fetched):
-            m.d.sync += [held.values.eq(values), held.control.eq(control), held.scaling.eq(scaling)]
-        m.d.comb += [steps.valid.eq(aligned), steps.payload.eq(held)]
+            m.d.sync += held.eq(result)
         return m
+
+    def _largest(
+        self, m: Module, row: int, peaks: list[Any], largest: Value, load: Value, more: Value
+    ) -> None:
+        """Drives the peak of the steps loaded so far; `more`: the step is not a block's first.
+
+        With `pipeline` registers stand between the first comparisons and the last. That costs no
+        cycle: the peak of a block is asked for in the cycle after its last step.
+        """
+
+        def most(values: list[Any]) -> Value:
+            return balanced(values, lambda a, b: Mux(a > b, a, b))
+
+        bits = peak_bits(self.config)
+        running = Signal(bits, name=f"running_{row}", reset_less=True)
+        parts = [most(peaks[first : first + PEAKS]) for first in range(0, len(peaks), PEAKS)]
+        if not self.config.pipeline:
+            m.d.comb += largest.eq(running)
+            with m.If(load):
+                m.d.sync += running.eq(most([*parts, Mux(more, running, 0)]))
+            return
+        held = [Signal(bits, name=f"part_{row}_{i}", reset_less=True) for i in range(len(parts))]
+        m.d.comb += largest.eq(most([*held, running]))
+        with m.If(load):
+            m.d.sync += running.eq(Mux(more, largest, 0))
+            m.d.sync += [register.eq(part) for register, part in zip(held, parts, strict=True)]
 
     def _plane_sum(self, scaling: Any, descriptor: Any) -> list[Any]:
         """The sum of what the planes of a pass weigh, where the core needs it."""

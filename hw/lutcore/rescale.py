@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
@@ -25,20 +25,24 @@ __all__ = ["Rescale"]
 class Rescale(Unit):
     """Takes the psums of a pass at once, then rescales `rescale_columns` columns a cycle.
 
-    Cycle contract: a round takes `period` = max(N/R, 3) cycles in which scales are valid, a pass
-    one round, or two with `offset`. The next psums are taken with the last scales of a pass, so
-    passes of rounds * `period` steps or more never wait. An output beat of a pass with `last`
+    Cycle contract: a round takes `config.round_cycles` in which scales are valid, a pass one round,
+    or two with `offset`. The next psums are taken with the last scales of a pass, so passes of as
+    many steps or more never wait. An output beat of a pass with `last`
     appears `latency` cycles after the scales of its last round. If `o_outputs` is not taken, all
     stops. After a pass with `last` and an output other than FP32 or INT32, a pass has `first`.
     """
 
     suffix = "rescale"
-    latency = 4
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.decode = ScaleDecode(config, top)
         self.fma = Fma(config, top)
         super().__init__(config, top, self.decode, self.fma)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the scales of a last round to its outputs."""
+        return self.config.fma_latency
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -57,12 +61,17 @@ class Rescale(Unit):
         # are left for a second round.
         waiting = Signal(self.layouts.psums, reset_less=True)
         rescaling = waiting.scaling.rescaling
+        stages = range(1, self.latency + 1)
+        valid = [Signal(name=f"valid_{i}") for i in stages]
+        indices = [Signal(index_width, name=f"index_{i}", reset_less=True) for i in stages]
+        kinds = [Signal(self.layouts.kind, name=f"kind_{i}", reset_less=True) for i in stages]
         busy, second, index = Signal(), Signal(), Signal(index_width)
         last_index, last_round = Signal(), Signal()
         moves, hazard, enter = Signal(), Signal(), Signal()
         m.d.comb += [
             last_index.eq(index == c.column_groups - 1 if c.column_groups > 1 else 1),
             last_round.eq(second | ~rescaling.offset),
+            outputs.valid.eq(valid[-1] & kinds[-1].last),
             moves.eq(~outputs.valid | outputs.ready),
             scales.ready.eq(busy & moves & ~hazard),
             enter.eq(scales.ready & scales.valid),
@@ -81,16 +90,14 @@ class Rescale(Unit):
         with m.If(psums.ready & psums.valid):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
 
-        # Three stages of the multiply-add; the accumulators are read for the third.
+        # The stages of the multiply-add; the accumulators are read in the stage of the sum, and a
+        # result leaves the last.
         kind = Signal(self.layouts.kind)
         m.d.comb += [
             kind.first.eq(rescaling.kind.first & ~second),
             kind.last.eq(rescaling.kind.last & last_round),
             kind.output.eq(rescaling.kind.output),
         ]
-        valid = [Signal(name=f"valid_{i}") for i in (1, 2, 3)]
-        indices = [Signal(index_width, name=f"index_{i}", reset_less=True) for i in (1, 2, 3)]
-        kinds = [Signal(self.layouts.kind, name=f"kind_{i}", reset_less=True) for i in (1, 2, 3)]
         with m.If(moves):
             for held, source in zip(valid, [enter, *valid], strict=False):
                 m.d.sync += held.eq(source)
@@ -98,28 +105,22 @@ class Rescale(Unit):
                 m.d.sync += held.eq(source)
             for held, source in zip(kinds, [kind, *kinds], strict=False):
                 m.d.sync += held.eq(source)
-        if c.column_groups <= 2:
+        if c.column_groups < c.round_cycles:
             # The accumulator of these columns may still be on its way to memory.
-            busy_stages = [v & (i == index) for v, i in zip(valid[:2], indices[:2], strict=True)]
-            m.d.comb += hazard.eq(busy_stages[0] | busy_stages[1])
+            early = list(zip(valid, indices, strict=True))[: self.latency - c.addend_delay]
+            m.d.comb += hazard.eq(Cat(held & (i == index) for held, i in early).any())
 
         m.submodules.accumulators = accumulators = memory.Memory(
             shape=self.layouts.accumulators, depth=1 << index_width, init=[]
         )
-        read, write = accumulators.read_port(domain="sync"), accumulators.write_port()
+        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
         results = Signal(self.layouts.accumulators)
         m.d.comb += [
-            read.en.eq(moves),
-            read.addr.eq(indices[0]),
-            write.en.eq(moves & valid[2]),
-            write.addr.eq(indices[2]),
+            read.addr.eq(indices[c.addend_delay - 1]),
+            write.en.eq(moves & valid[-1]),
+            write.addr.eq(indices[-1]),
             write.data.eq(results),
         ]
-        emitted = Signal(self.layouts.outputs, reset_less=True)
-        emit = Signal()
-        m.d.comb += [emit.eq(valid[2] & kinds[2].last), outputs.payload.eq(emitted)]
-        with m.If(moves):
-            m.d.sync += outputs.valid.eq(emit)
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
             factor: Value = scales.payload[column].zero
@@ -139,7 +140,7 @@ class Rescale(Unit):
                 addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
                     difference.eq(psum - factor * waiting.sums[row]),
-                    addend.eq(Mux(kinds[1].first, 0, read.data[column][row])),
+                    addend.eq(Mux(kinds[c.addend_delay - 1].first, 0, read.data[column][row])),
                 ]
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(
                     enable=moves,
@@ -152,8 +153,7 @@ class Rescale(Unit):
                     addend=addend,
                     result=results[column][row],
                 )
-                with m.If(moves & emit):
-                    m.d.sync += emitted[column][row].eq(results[column][row])
+                m.d.comb += outputs.payload[column][row].eq(results[column][row])
         return m
 
     def _scale(

@@ -78,7 +78,7 @@ class Drawing:
             0,
             "precompute",
             [
-                ("block buffer", f"2 × {c.max_steps} steps of {rows}"),
+                ("block buffer", f"{c.max_steps} steps of {rows}"),
                 ("peak → exponent", f"{c.exponent_bits} b a row"),
                 ("align", f"{rows} of {c.aligned_bits} b"),
             ],

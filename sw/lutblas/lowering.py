@@ -130,7 +130,7 @@ class Route:
             for index, part in enumerate(self.parts):
                 lookups = len(part.digits) * cut.steps(c)
                 rounds = 1 + (offset and index == len(self.parts) - 1)
-                least = max(rounds * c.column_groups, 3) if rescaling else 0
+                least = rounds * c.round_cycles if rescaling else 0
                 total += max(lookups, least) * part.pieces
         return total / group
 

@@ -43,7 +43,8 @@ except BenchFailure as failure:
 
 
 class Mutant(NamedTuple):
-    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset` is to catch it."""
+    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset`, a configuration of
+    `lutverif.soak`, is to catch it."""
 
     name: str
     kind: str
@@ -86,10 +87,12 @@ MUTANTS = [
            "control.shift.eq(first_step &", "control.shift.eq(plane_end &"),
     Mutant("table-kept-under-load", "stale table", "table", "table.py",
            "m.If(steps.ready & steps.valid)", "m.If(steps.ready & steps.valid & ~tables.valid)"),
-    Mutant("kept-from-the-other-half", "stale table", "precompute", "precompute.py",
-           "Mux(keep, other.half, load_half)", "load_half"),
-    Mutant("kept-without-its-peaks", "stale table", "precompute", "precompute.py",
-           "Mux(keep, other.peaks, largest)", "largest"),
+    Mutant("place-still-needed", "stale table", "precompute", "precompute.py",
+           "(last_plane & ((load_step < step)", "(((load_step < step)"),
+    Mutant("scale-of-the-next-block", "stale table", "precompute", "precompute.py",
+           "m.If(first_step & ~plane.any())", "m.If(1)"),
+    Mutant("peak-of-the-block-before", "stale table", "precompute", "precompute.py",
+           "running.eq(Mux(more, largest, 0))", "running.eq(largest)", "piped"),
     Mutant("keep-loads-anew", "stale table", "core", "precompute.py",
            "keep = passes.payload.keep", "keep = passes.payload.keep & 0"),
     Mutant("table-overwritten", "lost back-pressure", "table", "table.py",
@@ -112,7 +115,7 @@ MUTANTS = [
     Mutant("narrow-code-uncut", "padding", "decode", "decode.py",
            "code = self.code[: fmt.bits]", "code = self.code"),
     Mutant("tail-of-an-old-block", "padding", "precompute", "precompute.py",
-           "plane_end.eq(step == bank.descriptor.steps)", "plane_end.eq(step == c.max_steps - 1)"),
+           "plane_end.eq(step == bank.steps)", "plane_end.eq(step == c.max_steps - 1)"),
     Mutant("one-scale-for-all-columns", "scale", "rescale", "rescale.py",
            "scales.payload[column].scale,", "scales.payload[0].scale,"),
     Mutant("scale-format-of-the-first", "scale", "rescale", "rescale.py",
@@ -134,22 +137,23 @@ MUTANTS = [
            "kind.first.eq(rescaling.kind.first & ~second)",
            "kind.first.eq(rescaling.kind.first)"),
     Mutant("accumulator-kept", "accumulate clear", "rescale", "rescale.py",
-           "Mux(kinds[1].first, 0, read.data[column][row])", "read.data[column][row]"),
+           "Mux(kinds[c.addend_delay - 1].first, 0, read.data[column][row])",
+           "read.data[column][row]"),
     Mutant("lane-kept", "accumulate clear", "lane", "lookup.py",
            "self.keep.replicate(c.psum_bits)", "Const(-1, c.psum_bits)"),
     Mutant("ties-away-from-zero", "rounding", "fma", "fma.py",
-           "(half & (rest | shifted[last]))", "half"),
+           "(half & (rest | kept[last]))", "half"),
     Mutant("sticky-bit-lost", "rounding", "fma", "fma.py",
            "moved[: width - 1].any()", "moved[width - 2]"),
     Mutant("every-round-is-the-last", "rounding", "rescale", "rescale.py",
            "kind.last.eq(rescaling.kind.last & last_round)", "kind.last.eq(1)"),
     Mutant("output-cut-from-fp32", "rounding", "fma", "fma.py",
-           "Cat(shifted[low:-1], field[:field_bits]) + chosen(kind_3, increment)",
-           "Cat(shifted[low:-1], field[:field_bits]) + increment(FP32)"),
+           "Cat(kept[low:-1], field[:field_bits]) + chosen(kind_4, increment)",
+           "Cat(kept[low:-1], field[:field_bits]) + increment(FP32)"),
     Mutant("output-by-way-of-fp32", "rounding", "fma", "fma.py",
-           "half, rest = shifted[last - 1], shifted[: last - 1].any()",
-           "half = shifted[last - 1]\n"
-           "            rest = shifted[0 if fmt is FP32 else low : last - 1].any()"),
+           "half, rest = kept[last - 1], kept[: last - 1].any()",
+           "half = kept[last - 1]\n"
+           "            rest = kept[0 if fmt is FP32 else low : last - 1].any()"),
     Mutant("peak-not-rounded-up", "rounding", "peak", "block.py",
            "(balanced(rests, add) << padding)", "0"),
     Mutant("peak-does-not-spill", "exponent", "precompute", "block.py",
@@ -170,9 +174,11 @@ MUTANTS = [
     Mutant("scale-of-nan", "special value", "rescale", "rescale.py",
            "scale.special.eq(number.special)", "scale.special.eq(0)"),
     Mutant("hazard-unseen", "hazard", "rescale", "rescale.py",
-           "hazard.eq(busy_stages[0] | busy_stages[1])", "hazard.eq(busy_stages[0])"),
+           "[: self.latency - c.addend_delay]", "[:0]", "narrow"),
+    Mutant("hazard-of-the-piped-unseen", "hazard", "rescale", "rescale.py",
+           "[: self.latency - c.addend_delay]", "[:1]", "piped"),
     Mutant("written-a-stage-early", "index", "rescale", "rescale.py",
-           "write.addr.eq(indices[2])", "write.addr.eq(indices[1])"),
+           "write.addr.eq(indices[-1])", "write.addr.eq(indices[1])"),
     Mutant("columns-do-not-move", "index", "rescale", "rescale.py",
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits)",
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns))"),

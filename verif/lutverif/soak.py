@@ -54,6 +54,11 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             table_bits=9, weight_bits=2, activations=("int8", "bf16", "int16"),
             scales=("e4m3", "fp32"), outputs=("int32", "fp32", "fp16"), rescale_columns=3,
         ),
+        TensorCoreConfig(
+            name="piped", m=2, n=2, lookup_group=2, groups_per_step=6, block=24, table_bits=9,
+            weight_bits=2, activations=("int8", "fp16"), scales=("fp32", "fp16"),
+            outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2,
+        ),
     )
 }  # fmt: skip
 """The presets, and the edges of the parameters in small cores.
@@ -64,6 +69,7 @@ floats    no integer format; the coarsest tables; results of 16 bits
 precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
 pairs     tables of subset sums, several a step: `dense` and `dense8` in small
 trits     tables of ternary digits, scales of E4M3
+piped     all registers of `pipeline`; an accumulator is needed again at once
 """
 
 STREAMS = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")

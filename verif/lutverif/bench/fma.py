@@ -23,7 +23,6 @@ from .payloads import join
 from .runner import configuration
 from .stimulus import largest_code
 
-ADDEND_DELAY, RESULT_DELAY = 2, 3  # enabled cycles after a difference
 INFINITY, NAN = FP32.infinity, FP32.quiet_nan
 
 
@@ -227,8 +226,9 @@ async def _run(
     exponent_mask = (1 << len(dut.exponent)) - 1
     mask = (1 << len(dut.difference)) - 1
     rows = list(zip(*(field.tolist() for field in o), strict=True))
+    delay, latency = config.addend_delay, config.fma_latency
     cycle = 0
-    while cycle < count + RESULT_DELAY:
+    while cycle < count + latency:
         enabled = rng.random() >= stalls
         dut.enable.value = int(enabled)
         if cycle < count:
@@ -239,11 +239,11 @@ async def _run(
             dut.nonfinite.value = int(nonfinite)
             index = config.outputs.index(output) if output else int(rng.choice(floats))
             dut.output.value, dut.last.value = index, int(output is not None)
-        if 0 <= cycle - ADDEND_DELAY < count:
-            dut.addend.value = rows[cycle - ADDEND_DELAY][3]
+        if 0 <= cycle - delay < count:
+            dut.addend.value = rows[cycle - delay][3]
         await Timer(5, "ns")
-        if cycle >= RESULT_DELAY:
-            index = cycle - RESULT_DELAY
+        if cycle >= latency:
+            index = cycle - latency
             got = int(dut.result.value)
             if got != want[index]:
                 shown = dict(zip(Operands._fields, rows[index], strict=True))

@@ -107,7 +107,7 @@ async def cycle_contract(dut: Any) -> None:
         bench.send(_beats([_pass(rng, planes) for _ in range(4)], Payloads(config), rng))
         await bench.finish()
         taken, given = bench.inputs["i_activations"].moves, bench.outputs["o_steps"].moves
-        assert given[0] - taken[steps - 1] == Precompute.latency
+        assert given[0] - taken[steps - 1] == Precompute(config, "top").latency
         assert given == list(range(given[0], given[0] + 4 * planes * steps)), "a gap"
         assert bench.inputs["i_passes"].moves == taken[steps - 1 :: steps]
 

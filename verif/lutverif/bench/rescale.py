@@ -114,11 +114,12 @@ async def random_passes(dut: Any) -> None:
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """A round takes max(N/R, 3) cycles; outputs come `latency` cycles after the last scales."""
+    """A round takes `round_cycles`; outputs come `latency` cycles after the last scales."""
     config = configuration()
+    latency = Rescale(config, "top").latency
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats = config.n // config.rescale_columns
-    period = max(beats, 3)
+    period = max(beats, 3 if config.pipeline else 2)
     output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))
@@ -134,7 +135,7 @@ async def cycle_contract(dut: Any) -> None:
             for cycle in taken[first + (rounds - 1) * beats : first + rounds * beats]
         ]
         outputs = bench.outputs["o_outputs"].moves[given:]
-        assert outputs == [cycle + Rescale.latency for cycle in ends]
+        assert outputs == [cycle + latency for cycle in ends]
         starts = taken[::beats]
         count = 6 * rounds
         assert starts == list(range(starts[0], starts[0] + count * period, period)), starts

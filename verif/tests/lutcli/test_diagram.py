@@ -66,7 +66,7 @@ def test_sizes_are_those_of_the_configuration(config: TensorCoreConfig) -> None:
         assert f"{getattr(layouts, name).size:,} b" in texts
     for text in (
         f"{c.name}: M{c.m} N{c.n} K{c.k}",
-        f"2 × {c.max_steps} steps of {c.m} × {c.k}",
+        f"{c.max_steps} steps of {c.m} × {c.k}",
         f"{c.m} × {c.k} of {c.aligned_bits} b",
         f"{c.entries} entries of {c.table_bits} b",
         f"{c.m} × {c.groups_per_step} tables",

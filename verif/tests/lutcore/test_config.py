@@ -12,7 +12,8 @@ from lutcore.formats import ACTIVATIONS, BF16, FP16, INT4, INT8, INT16, SCALES
 
 FIELDS = (
     "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, block, "
-    "weight_bits, zero_bits, activations, scales, outputs, rescale_columns"
+    "weight_bits, zero_bits, activations, scales, outputs, rescale_columns, "
+    "pipeline"
 )
 KNOWN = ", ".join(ACTIVATIONS)
 
@@ -38,6 +39,7 @@ def exactly(text):
         ("weight_bits", 1, 8),
         ("zero_bits", 2, 16),
         ("rescale_columns", 1, 4096),
+        ("pipeline", 0, 2),
     ],
 )
 def test_ranges(field, low, high):
@@ -211,7 +213,7 @@ def test_toml_round_trip_of_every_field(tmp_path):
     config = TensorCoreConfig(
         name="other", m=3, n=6, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=12,
         block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
-        scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3,
+        scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3, pipeline=1,
     )  # fmt: skip
     default = TensorCoreConfig(m=1, n=1)
     for field in dataclasses.fields(config):

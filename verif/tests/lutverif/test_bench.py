@@ -27,7 +27,9 @@ BROKEN = "module lut_tensor_core_lane(input clk);\nassign;\nendmodule\n"
 EDGES = [
     ("rescale", "narrow"),
     ("rescale", "trits"),
+    ("rescale", "piped"),
     ("fma", "floats"),
+    ("fma", "piped"),
     ("fma", "integers"),
     ("fma", "precise"),
     ("decode", "floats"),
@@ -44,6 +46,8 @@ EDGES = [
     ("precompute", "precise"),
     ("precompute", "integers"),
     ("precompute", "trits"),
+    ("precompute", "piped"),
+    ("core", "piped"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
@@ -84,7 +88,7 @@ def test_a_bench_that_does_not_build_says_why(
 
 # The other presets run in the tests of the command and of the harness.
 @pytest.mark.parametrize(
-    "name", ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits"]
+    "name", ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped"]
 )
 def test_soak(name: str) -> None:
     elements = [count for _, count in soak.rounds([soak.CONFIGURATIONS[name]], 1000, 40)]
