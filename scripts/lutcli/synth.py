@@ -1,4 +1,4 @@
-"""`lutcore synth`: area and timing of a core by unit, or what it needs of an FPGA, with Yosys."""
+"""`lutcore synth`: area of a core by unit and timing at a clock, or what it needs of an FPGA."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def synth(
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the report.")] = Path("build/synth"),
 ) -> None:
-    """Report the area of a core by unit, as a table, JSON and a bar chart; with --clock, timing.
+    """Report the area of a core by unit, as a table, JSON and a bar chart.
 
-    With --fpga: LUTs, flip-flops, DSPs, memories and the clock after routing.
+    With --clock also its timing. With --fpga: LUTs, flip-flops, DSPs, memories and the clock after
+    routing.
     """
     chosen = configuration(preset, config)
     # Imported here: Yosys takes a while to load.
@@ -51,8 +52,6 @@ def synth(
         return
     if liberty is not None:
         raise InputError(f"--fpga {fpga} and --liberty {liberty}: one of the two would do")
-    if clock is not None:
-        raise InputError(f"--fpga {fpga} and --clock {clock:g}: one of the two would do")
     from lutppa import fpga_report
 
     fpga_report.main(chosen, out, fpga, unit, place=place)

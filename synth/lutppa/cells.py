@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lutcore.errors import InputError
 
 from .expression import names
-from .groups import Group, cell_texts, head, parse, without_delays
+from .groups import Group, cell_texts, head, parse
 from .liberty import Library
 
 __all__ = [
@@ -155,8 +155,8 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
             f"{library.file}: has no nom_voltage, without which there is no energy; "
             "`nom_voltage : VOLTS;` would do"
         )
-    size, name = top.attributes["capacitive_load_unit"]
-    farads = unit(f"{size}{name}", "f", library.file)
+    size, prefix = top.attributes["capacitive_load_unit"]
+    farads = unit(f"{size}{prefix}", "f", library.file)
     volts = unit(top.text("voltage_unit", "1V"), "V", library.file)
     found: dict[str, PowerCell] = {}
     templates = {group.arguments[0]: group for group in top.all("power_lut_template")}
@@ -164,7 +164,7 @@ def read_power(library: Library, cells: Iterable[str]) -> PowerLibrary:
     for name in sorted(set(cells)):
         if name not in spans:
             raise InputError(f"{library.file}: has no cell {name}")
-        group = parse(without_delays(spans[name])).groups[0]
+        group = parse(spans[name]).groups[0]
         # Some files end the area's line without a semicolon, which `parse` cannot know.
         found[name] = _cell(group, templates, library.cells[name].area)
         largest = max([largest, *(t.slews[-1] for a in found[name].arcs for _, t in a.rise)])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import unit
-from .groups import Group, cell_texts, head, parse
+from .groups import Group, cell_texts, parse
 from .liberty import Cell, Library
 
 __all__ = ["FALL", "RISE", "Delays", "Kind", "Link", "Tables", "delays"]
@@ -176,12 +176,13 @@ def delays(library: Library) -> Delays:
 def _read(library: Library) -> Delays:
     text = _POWER.sub("", library.text)
     cells = dict(cell_texts(text))
-    reader = _Reader(head(text), library)
+    head = parse(text[: text.index(next(iter(cells.values())))] + "}", delays=True).groups[0]
+    reader = _Reader(head, library)
     kinds: list[Kind] = []
     keys: dict[Any, list[int]] = {}
     for name, cell_text in cells.items():
         if name in library.cells:
-            group = parse(cell_text).groups[0]
+            group = parse(cell_text, delays=True).groups[0]
             kind = reader.kind(group, library.cells[name])
             states = [(ff.text("next_state"), ff.text("clocked_on")) for ff in group.all("ff")]
             functions = [kind.cell.table(pin) or value for pin, value in kind.cell.outputs.items()]
@@ -201,11 +202,11 @@ def _read(library: Library) -> Delays:
 class _Reader:
     """Reads cells; tables are gathered in `tables`."""
 
-    def __init__(self, top: Group, library: Library) -> None:
+    def __init__(self, head: Group, library: Library) -> None:
         self.tables: list[_Table] = []
-        self._templates = {group.arguments[0]: group for group in top.all("lu_table_template")}
-        self._ps = unit(top.text("time_unit", "1ns"), "s", library.file) / 1e-12
-        size, name = top.attributes.get("capacitive_load_unit", ["1", "pf"])
+        self._templates = {group.arguments[0]: group for group in head.all("lu_table_template")}
+        self._ps = unit(head.text("time_unit", "1ns"), "s", library.file) / 1e-12
+        size, name = head.attributes.get("capacitive_load_unit", ["1", "pf"])
         self._ff = unit(f"{size}{name}", "f", library.file) / 1e-15
 
     def kind(self, group: Group, cell: Cell) -> Kind:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Group", "cell_texts", "head", "parse", "without_delays"]
+__all__ = ["Group", "cell_texts", "head", "parse"]
 
 _TOKEN = re.compile(r'/\*.*?\*/|\\\n|"(?:\\.|[^"\\])*"|[^\s{}();:,"]+|[{}();:,]', re.DOTALL)
-# Delays are nine tenths of the text; such a group holds groups of one level.
+# Delays are seldom needed, and are nine tenths of the text; such a group holds groups of one level.
 _TIMING = re.compile(
     r"\b(?:timing|receiver_capacitance)\s*\([^(){}]*\)\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}"
 )
@@ -41,8 +41,10 @@ class Group:
         return np.array([float(word) for word in words.split()])
 
 
-def parse(text: str) -> Group:
-    """The groups of a text, in a nameless one; EOFError where one does not end."""
+def parse(text: str, *, delays: bool = False) -> Group:
+    """The groups of a text in a nameless one, without delays; EOFError where one does not end."""
+    if not delays:
+        text = _TIMING.sub("", text)
     root = Group("", [])
     path = [root]
     words: list[str] = []
@@ -66,11 +68,6 @@ def parse(text: str) -> Group:
     if len(path) != 1:
         raise EOFError
     return root
-
-
-def without_delays(text: str) -> str:
-    """A text without what only timing reads."""
-    return _TIMING.sub("", text)
 
 
 def head(text: str) -> Group:

@@ -21,7 +21,7 @@ import lutcore
 from lutcore.errors import InputError, LutCoreError
 from lutverif import native
 
-from . import designs, fanout, fpga, mapped, product_energy, report
+from . import clocked, designs, fanout, fpga, mapped, product_energy, report
 from .designs import Built
 from .gates import gates
 from .liberty import Library
@@ -122,6 +122,28 @@ def _fanout(job: Job) -> Figures:
     return fanout.count(job.built, job.modules, job.library)
 
 
+def _clock(job: Job) -> Figures:
+    """Area at a clock and without one, and by how much the clock is missed."""
+    built, clock_ps = job.built, float(job.options["clock_ps"])
+    found = clocked.timed(built.unit, job.modules, job.library, clock_ps)
+    names = {
+        unit.module_name for unit in built.unit.definitions() if unit.suffix in built.arithmetic
+    }
+    return {
+        "unit": job.library.unit,
+        "clock_ps": clock_ps,
+        "length_ps": found.length_ps,
+        "unclocked_ps": found.unclocked_ps,
+        "all_in": found.timed_area,
+        "all_in_unclocked": found.area,
+        "arithmetic": sum(found.areas.get(name, 0.0) for name in names),
+        "arithmetic_unclocked": sum(found.plain_areas.get(name, 0.0) for name in names),
+        "buffers": found.buffers,
+        "buffer_area": found.buffer_area,
+        "ways": found.ways,
+    }
+
+
 def _energy(job: Job) -> Figures:
     options = job.options
     return product_energy.energy_figures(
@@ -143,6 +165,7 @@ def _fpga(job: Job) -> Figures:
 KINDS: dict[str, Kind] = {
     "area": Kind(_area, mapped.flow),
     "fanout": Kind(_fanout, lambda: mapped.digest(mapped.flow(), mapped.sources(fanout.__file__))),
+    "clock": Kind(_clock, clocked.flow, {"clock_ps": 1000.0}, process=True),
     "energy": Kind(
         _energy,
         product_energy.flow_hash,

@@ -17,6 +17,12 @@ def _summary(record: Record) -> str:
     figures = record.figures
     if record.error:
         return record.error
+    if "clock_ps" in figures:
+        met = "met" if figures["length_ps"] <= figures["clock_ps"] else "missed"
+        return (
+            f"{figures['clock_ps']:,.0f} ps {met}: longest path {figures['length_ps']:,.0f} ps, "
+            f"{figures['all_in']:,.0f} µm², without clock {figures['all_in_unclocked']:,.0f}"
+        )
     if "all_in" in figures:
         unit = "NAND2" if figures["unit"] == "NAND2" else "µm²"
         return f"{figures['arithmetic']:,.0f} {unit} arithmetic, {figures['all_in']:,.0f} all in"

@@ -7,16 +7,25 @@ from .model import Missing, Results, Section, Table
 
 __all__ = ["boards"]
 
+WEIGHTS = "w4"
+"""Weights of the product that a column divides by."""
+
+LANES = {"lane", "decoder", "column"}
+"""Units that are arithmetic only, of whatever design."""
+
 
 def boards(results: Results) -> Section:
     """What designs need of an FPGA, and the clock after routing."""
     records = results.of_kind("fpga")
     if not records:
-        raise Missing("no FPGA was asked for; the sweep `fpga` does that")
+        raise Missing("no FPGA was asked for; points of kind fpga would do that")
     rows = []
     for record in records:
         f, design = record.figures, record.figures["design"]
         tile = " x ".join(str(design[name]) for name in ("m", "n", "k"))
+        products = design["m"] * design["n"] * design["k"]
+        cycles = design["cycles"].get(WEIGHTS)
+        lanes = sum(unit["luts"] for name, unit in f.get("units", {}).items() if name in LANES)
         what = record.point.get("unit") or "whole"
         rows.append(
             [
@@ -29,6 +38,7 @@ def boards(results: Results) -> Section:
                 f["flip_flops"],
                 f["dsps"],
                 f["memories"],
+                lanes * cycles / products if lanes and cycles else None,
                 f["fmax_mhz"],
                 f["device"] or f["note"],
             ]
@@ -43,7 +53,12 @@ def boards(results: Results) -> Section:
         "flip-flops",
         "DSPs",
         "memories",
+        f"LUTs of lanes a {WEIGHTS.upper()} product",
         "Fmax, MHz",
         "device",
     ]
-    return Section("On FPGAs", list(NOTES), [Table("fpga", "By family", columns, rows, 1)])
+    text = [
+        *NOTES,
+        "Of a baseline the whole is its array with operand registers, without epilogue.",
+    ]
+    return Section("On FPGAs", text, [Table("fpga", "By family", columns, rows, 1)])

@@ -19,6 +19,7 @@ SHORT = {
     "table_bits": "t",
     "terms": "terms",
     "stages": "stages",
+    "pipeline": "pipeline",
 }
 """What tables call a parameter; others they leave out."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .boards import boards
+from .clock import clock
 from .density import by_format, front
 from .energy import energy
 from .goals import goals
@@ -21,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[Results], Section]] = {
     "goals": goals,
     "density": by_format,
     "energy": energy,
+    "clock": clock,
     "widths": by_width,
     "tiles": tiles,
     "group": group,

@@ -5,7 +5,8 @@ measurement's own and returns a `Built`; a field that it does not know is an Inp
 
 lut                  the product
 mac, native          multiply-accumulate, and weights of one width alone; integer or floating
-                     point, as `activations` says
+                     point, as `activations` says; `mac` for weights narrower than its activations
+                     stands for `native`
 add                  bit-serial without tables
 full                 bit-serial lookup in tables of all sums
 unpu                 the same; the first step of the ablation, where `readers` columns share tables

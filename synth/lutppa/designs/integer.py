@@ -15,7 +15,7 @@ from ..baselines.array import BaselineArray
 from ..baselines.config import DESIGNS as CODINGS
 from ..baselines.config import TABLES, BaselineConfig
 from .built import Broadcast, Built, known, paced, planes
-from .lut import FORMATS, rescale_cycles, split
+from .lut import FORMATS, split
 
 __all__ = ["integer"]
 
@@ -63,14 +63,16 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
         elif not config.bit_serial:
             cycles = dict.fromkeys(cycles, 1)
         steps = config.block // config.terms
+        narrow = design == "mac" and config.weight_bits < fmt.bits
         return Built(
-            role=role,
+            # A multiplier for narrow weights takes no others.
+            role="native" if narrow else role,
             unit=BaselineArray(config),
             arithmetic=("lane", "column"),
             m=config.m,
             n=config.n,
             k=config.terms,
-            cycles=paced(cycles, steps, rescale_cycles(after)),
+            cycles=paced(cycles, steps, after.round_cycles),
             activations=(name,),
             parameters=_parameters(config),
             broadcasts=(

@@ -14,22 +14,25 @@ from ..baselines.config import BaselineConfig
 from ..baselines.operands import ColumnRegisters
 from .built import Broadcast, Built, known, paced, planes
 
-__all__ = ["FORMATS", "lut", "rescale_cycles", "split"]
+__all__ = ["FORMATS", "lut", "split"]
 
 FORMATS = ("activations", "scales", "outputs")
 """Fields that are several formats joined by +."""
 
-PARAMETERS = ("lookup_group", "groups_per_step", "table_bits", "weight_bits", "psum_bits", "block")
+PARAMETERS = (
+    "lookup_group",
+    "groups_per_step",
+    "table_bits",
+    "weight_bits",
+    "psum_bits",
+    "block",
+    "pipeline",
+)
 
 
 def split(values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a point with formats as tuples."""
     return {k: tuple(str(v).split("+")) if k in FORMATS else v for k, v in values.items()}
-
-
-def rescale_cycles(config: TensorCoreConfig) -> int:
-    """Cycles in which `lutcore.rescale.Rescale` takes a block."""
-    return max(config.column_groups, 3)
 
 
 def lut(values: dict[str, Any]) -> Built:
@@ -58,7 +61,7 @@ def lut(values: dict[str, Any]) -> Built:
         m=config.m,
         n=config.n,
         k=config.k,
-        cycles=paced(cycles, config.max_steps, rescale_cycles(config)),
+        cycles=paced(cycles, config.max_steps, config.round_cycles),
         activations=config.activations,
         exact=all(config.exact(f) for f in config.formats if isinstance(f, IntegerFormat)),
         parameters={name: getattr(config, name) for name in PARAMETERS},

@@ -14,7 +14,7 @@ from lutppa.account.sections import SECTIONS
 from lutppa.measure import Record
 
 GATES = {"nand": 1, "and": 1.5, "xor": 2.5, "mux": 3, "full_adder": 7, "flip_flop": 6}
-FIELDS = ("kind", "design", "format", "whole", "family", "unit", "place")
+FIELDS = ("kind", "design", "clock_ps", "format", "whole", "family", "unit", "place")
 
 
 def record(point: dict[str, Any], per_product: float = 2.0, spent: float = 10.0) -> Record:
@@ -33,6 +33,17 @@ def record(point: dict[str, Any], per_product: float = 2.0, spent: float = 10.0)
             "parts": {name: area / len(parts) for name in parts},
         },
         "energy": {"fj": spent, "data": spent, "clock": 0, "internal": 0, "leakage": 0},
+        "clock": {
+            "clock_ps": 1000.0,
+            "length_ps": 1200.0,
+            "unclocked_ps": 3000.0,
+            "all_in": 3 * area,
+            "all_in_unclocked": 2 * area,
+            "arithmetic": 1.5 * area,
+            "arithmetic_unclocked": area,
+            "buffers": 10,
+            "buffer_area": area / 10,
+        },
         "fanout": {
             "buffer": "BUF",
             "buffer_area": 1.0,

@@ -75,7 +75,7 @@ def test_missing_file():
     with pytest.raises(InputError) as error:
         sweep.load("no.toml")
     assert str(error.value) == (
-        "no.toml: cannot be read: No such file or directory; packaged are default"
+        "no.toml: cannot be read: No such file or directory; packaged are default, small"
     )
 
 
@@ -83,7 +83,7 @@ def test_missing_file():
     ("point", "message"),
     [
         ({"design": "none"}, "point: design 'none' is unknown; known are lut, mac"),
-        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, energy"),
+        ({"kind": "beauty"}, "point: kind 'beauty' is unknown; known are area, fanout, clock"),
         ({"design": "add", "m": 1, "n": 2, "k": 2, "weight_bits": 9}, "weight_bits must be 1..8"),
     ],
 )
@@ -149,8 +149,8 @@ def test_dask(tmp_path, monkeypatch):
 
     monkeypatch.setenv("LUTCORE_CACHE", str(tmp_path / "there"))
     points = sweep.parse(TINY, "tiny", "tiny").points
-    options: dict[str, Any] = {"n_workers": 1, "processes": False, "protocol": "tcp"}
-    made: Any = LocalCluster(**options, threads_per_worker=1, dashboard_address=None)
+    options: dict[str, Any] = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    made: Any = LocalCluster(n_workers=1, threads_per_worker=1, **options)
     with made as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tcp://")
