@@ -23,7 +23,10 @@ from lutcore.errors import InputError
 from . import polarity, yosys
 from .liberty import FullAdder, Library
 
-__all__ = ["Amount", "Module", "Synthesis", "synthesise"]
+__all__ = [
+    "ABC", "BACK", "FRONT", "SPLIT", "Amount", "Module", "Synthesis", "adder_map", "black_box",
+    "module_texts", "synthesise",
+]  # fmt: skip
 
 CHAIN = r"""
 // Sums as ripple chains of full adders: the smallest, and what is left of them after ABC as well.
@@ -266,6 +269,7 @@ def module_texts(path: Path) -> dict[str, str]:
 
 
 def black_box(adder: FullAdder) -> str:
+    """The full-adder cell for a reader of Verilog."""
     ports = [f"input {pin}" for pin in adder.cell.inputs]
     ports += [f"output {pin}" for pin in adder.cell.outputs]
     return f"module {adder.cell.name} ({', '.join(ports)}); endmodule\n"

@@ -1,9 +1,9 @@
-"""Area at a clock: for every module the smallest way of mapping with which the clock is met.
+"""Area at a clock: for every module a way of mapping with which the clock is met.
 
 All modules start as `area` maps them, and nets with many loads get buffers (`buffers`). While a
-path misses the clock, the module in which it spends most time takes another of `ways`, the first
-that is fast enough; at the end cells get their drive strengths (`sizing`). Where the clock is out
-of reach, the slack says by how much. Times are those of `timing`.
+path misses the clock, a module on it takes another of `ways`: that which buys most time for its
+area in all its instances; at the end cells get their drive strengths (`sizing`). Where the clock
+is out of reach, the slack says by how much. Times are those of `timing`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lutcore.unit import BaseUnit
 from lutverif import native
 
 from . import buffers, cells, circuit, delays, flat_netlist, mapped, sizing, timing, ways
+from .area import Synthesis
 from .circuit import Circuit
 from .circuit import circuit as circuit_of
 from .liberty import Library
@@ -113,10 +112,11 @@ def timed(unit: BaseUnit, modules: Mapping[str, str], library: Library, clock_ps
 
 
 class _Rung(NamedTuple):
-    """A way of mapping a module, its netlist, and the longest path in the module by itself."""
+    """A way of mapping a module: netlist, area, and the longest path in the module by itself."""
 
     way: str
     text: str
+    area: float
     own_ps: float
 
 
@@ -131,27 +131,24 @@ class _Search:
         )  # fmt: skip
         self.units = {found.module_name: found for found in unit.definitions()}
         self.smallest = mapped.mapped(unit, modules, library)
-        self.chosen = {
-            name: _Rung("", mapped.module_text(self.smallest.netlist, name), np.nan)
-            for name in self.units
-        }
-        self.left = {name: list(ways.WAYS) for name in self.units}
+        self.chosen = dict.fromkeys(self.units, "")
+        self.rungs: dict[tuple[str, str], _Rung | None] = {}
+        self.instances = _instances(self.smallest, self.top)
 
     def run(self) -> Timed:
         """The search."""
         plain = timing.analyse(self._circuit(), self.clock_ps)
         tried: list[tuple[Timing, dict[str, str], int]] = []
-        searching = True
-        while searching:
+        while True:
             circuit = self._circuit()
+            chosen = {name: way for name, way in self.chosen.items() if way}
             estimate = timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
-            close = estimate.slack_ps >= -_SIZED * self.clock_ps
-            ways_now = {name: rung.way for name, rung in self.chosen.items() if rung.way}
-            searching = self._step(estimate) if not close else False
-            if not searching:
-                sized = sizing.resized(estimate.circuit, self.clock_ps)
-                tried.append((sized, ways_now, len(circuit.kind)))
-                searching = sized.slack_ps < 0 and close and self._step(sized)
+            if estimate.slack_ps < -_SIZED * self.clock_ps and self._step(estimate):
+                continue
+            sized = sizing.resized(estimate.circuit, self.clock_ps)
+            tried.append((sized, chosen, len(circuit.kind)))
+            if sized.slack_ps >= 0 or not self._step(sized):
+                break
         best, chosen, cells = max(tried, key=lambda found: min(0.0, found[0].slack_ps))
         return self._timed(plain, best, chosen, cells)
 
@@ -175,11 +172,11 @@ class _Search:
         )
 
     def _circuit(self) -> Circuit:
-        text = "\n".join(rung.text for rung in self.chosen.values())
-        return circuit_of(text, self.top, self.library)
+        texts = [self._text(name, way) or "" for name, way in self.chosen.items()]
+        return circuit_of("\n".join(texts), self.top, self.library)
 
     def _step(self, estimate: Timing) -> bool:
-        """Map one module in a faster way; whether there was one to be found."""
+        """Map one module in a faster way, where it buys most for its area; whether there is one."""
         for path in timing.paths(estimate):
             if path.slack_ps >= 0:
                 break
@@ -188,33 +185,68 @@ class _Search:
             for step in path.steps:
                 spent[step.module] = spent.get(step.module, 0.0) + step.arrival_ps - before
                 before = step.arrival_ps
-            for name, ps in sorted(spent.items(), key=lambda pair: -pair[1]):
-                if ps > _WORTH * path.length_ps and self._faster(name, 1 + path.slack_ps / ps):
-                    return True
+            options: list[tuple[float, str, str]] = []
+            for name, ps in spent.items():
+                if ps > _WORTH * path.length_ps:
+                    option = self._faster(name, ps, -path.slack_ps)
+                    options += [(option[0], name, option[1])] if option else []
+            if options:
+                _, name, way = max(options)
+                self.chosen[name] = way
+                return True
         return False
 
-    def _faster(self, name: str, part: float) -> bool:
-        """Map a module so that its paths take that part of their time, or less time at least."""
-        now = self.chosen[name]
-        if np.isnan(now.own_ps):
-            now = now._replace(own_ps=self._own(name, now.text))
-        best = now
-        left = self.left[name]
-        while left and best.own_ps > part * now.own_ps:
-            way = left.pop(0)
-            below = "".join(mapped.empty(child) for child in self.units[name].children)
-            text = ways.mapped(below + self.modules[name], name, self.library, way)
-            if text is None:
-                continue
-            rung = _Rung(way, text, self._own(name, text))
-            if rung.own_ps < _FASTER * best.own_ps:
-                best = rung
-        self.chosen[name] = best
-        return best is not now
+    def _faster(self, name: str, ps: float, missed: float) -> tuple[float, str] | None:
+        """A way in which a module takes less of its `ps`, by what is missed if there is one.
 
-    def _own(self, name: str, text: str) -> float:
-        """Longest path in the cells of a module, whatever it places being elsewhere."""
-        below = "".join(mapped.empty(child) for child in self.units[name].children)
-        alone = circuit_of(below + text, name, self.library).opened()
-        found = buffers.buffered(alone, self.clock_ps)
-        return timing.analyse(found, self.clock_ps).length_ps
+        With what it gains for its area in all instances; None if the module has no faster way.
+        """
+        now = self._rung(name, self.chosen[name])
+        assert now is not None  # It is in the circuit.
+        order = list(ways.WAYS)
+        best = now
+        for way in order[order.index(now.way) + 1 if now.way else 0 :]:
+            rung = self._rung(name, way)
+            if rung and rung.own_ps < _FASTER * best.own_ps:
+                best = rung
+                if ps * (1 - best.own_ps / now.own_ps) >= missed:
+                    break
+        if best is now:
+            return None
+        gain = min(missed, ps * (1 - best.own_ps / now.own_ps))
+        cost = self.instances[name] * (best.area - now.area)
+        return gain / max(cost, 1e-3 * now.area), best.way
+
+    def _rung(self, name: str, way: str) -> _Rung | None:
+        """A module mapped in a way; None where that does not go with the library."""
+        if (name, way) not in self.rungs:
+            text = self._text(name, way)
+            self.rungs[name, way] = self._alone(name, way, text) if text else None
+        return self.rungs[name, way]
+
+    def _text(self, name: str, way: str) -> str | None:
+        if not way:
+            return mapped.module_text(self.smallest.netlist, name)
+        return ways.mapped(self._below(name) + self.modules[name], name, self.library, way)
+
+    def _alone(self, name: str, way: str, text: str) -> _Rung:
+        """A module judged by its own cells, whatever it places being elsewhere."""
+        alone = circuit_of(self._below(name) + text, name, self.library).opened()
+        found = timing.analyse(buffers.buffered(alone, self.clock_ps), self.clock_ps)
+        return _Rung(way, text, alone.area, found.length_ps)
+
+    def _below(self, name: str) -> str:
+        return "".join(mapped.empty(child) for child in self.units[name].children)
+
+
+def _instances(synthesis: Synthesis, top: str) -> dict[str, int]:
+    """How often every module below `top` is placed in all."""
+    found: dict[str, int] = dict.fromkeys(synthesis.modules, 0)
+
+    def place(name: str, count: int) -> None:
+        found[name] += count
+        for child, times in synthesis.modules[name].children.items():
+            place(child, count * times)
+
+    place(top, 1)
+    return found

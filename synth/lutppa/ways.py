@@ -1,7 +1,7 @@
 """Ways to map a module, for those that miss a clock with the smallest one.
 
-The flow is that of `area`; but sums are parallel prefixes (Sklansky) in place of ripple chains, and
-ABC may map for delay.
+The flow is that of `area`; but sums of more than four bits are parallel prefixes (Sklansky) in
+place of ripple chains, and ABC may map for delay.
 """
 
 from __future__ import annotations
@@ -51,6 +51,14 @@ fa: compressors on full-adder cells; prefix: prefix sums; nf, map: what maps; if
 """
 
 
+# Of a few bits a ripple is no slower; a sum of three single bits is one, and a full adder.
+_SUMS = """\
+techmap -map chain.v t:$alu r:Y_WIDTH<=4 %i
+techmap -map +/techmap.v -map +/choices/sklansky.v t:$alu t:$lcu
+opt
+"""
+
+
 def mapped(verilog: str, top: str, library: Library, name: str) -> str | None:
     """`netlist`, kept by content; None where the way does not go with the library.
 
@@ -72,8 +80,7 @@ def mapped(verilog: str, top: str, library: Library, name: str) -> str | None:
 def netlist(verilog: str, top: str, library: Library, way: Way) -> str:
     """The module `top` mapped in a way; of the modules below it nothing is kept."""
     adder = library.full_adder if way.full_adders else None
-    front = area.FRONT.format(top=top)
-    front += "techmap -map +/techmap.v -map +/choices/sklansky.v t:$alu t:$lcu\nopt\n"
+    front = area.FRONT.format(top=top) + _SUMS
     second = "read_verilog -lib cell.v\ntechmap -map adder.v\n" if adder else ""
     back = area.BACK.format(variant="mapped", abc=way.abc)
     with tempfile.TemporaryDirectory() as name:
@@ -81,6 +88,7 @@ def netlist(verilog: str, top: str, library: Library, way: Way) -> str:
         (directory / "design.v").write_text(verilog)
         (directory / "library.lib").write_text(library.text)
         (directory / "arithmetic.v").write_text(area.SPLIT)
+        (directory / "chain.v").write_text(area.CHAIN)
         if adder:
             (directory / "cell.v").write_text(area.black_box(adder))
             (directory / "adder.v").write_text(area.adder_map(adder))

@@ -1,12 +1,13 @@
 """`Columns`: bits by their weight, summed by full adders into one number.
 
 A full adder takes three bits of a column and leaves one there and one in the next, so that all
-orders need about as many. The oldest bits go first, which keeps the tree shallow; the last column
-pairs ripple.
+orders need about as many. The earliest bits go first, which keeps the tree shallow, until two rows
+are left; these are a sum like any other, so that a flow may choose how its carry goes.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from itertools import count
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -21,14 +22,15 @@ class Columns:
         self.width = width
         self.full_adders = 0
         self._m = m
-        self._bits: list[list[Value]] = [[] for _ in range(width)]
+        # When each bit is there, in delays of a carry, and the bit.
+        self._bits: list[list[tuple[int, Value]]] = [[] for _ in range(width)]
         self._constant = 0
         self._names = count()
 
     def add(self, place: int, bits: Value) -> None:
         """Add an unsigned number times 2^place."""
         for index in range(min(len(bits), self.width - place)):
-            self._bits[place + index].append(bits[index])
+            self._bits[place + index].append((0, bits[index]))
 
     def add_signed(self, place: int, bits: Value) -> None:
         """Add a two's complement number: its sign bit, inverted, and a constant for it."""
@@ -41,17 +43,23 @@ class Columns:
 
     def total(self) -> Value:
         """The sum; nothing can be added after it."""
-        total: list[Value] = []
+        rows: list[list[Value]] = [[], []]
+        carried = False
         for place, column in enumerate(self._bits):
             if self._constant >> place & 1:
-                column.insert(0, Const(1, 1))
-            while len(column) > 1:
+                column.append((0, Const(1, 1)))
+            column.sort(key=lambda bit: bit[0])
+            while len(column) > 2:
                 inputs, column = column[:3], column[3:]
+                ready = inputs[-1][0]
                 pair = Signal(2, name=f"adder_{next(self._names)}")
-                self._m.d.comb += pair.eq(sum(inputs[1:], inputs[0]))
-                self.full_adders += len(inputs) == 3
-                column.append(pair[0])
+                self._m.d.comb += pair.eq(sum((bit for _, bit in inputs[1:]), inputs[0][1]))
+                self.full_adders += 1
+                insort(column, (ready + 2, pair[0]), key=lambda bit: bit[0])
                 if place + 1 < self.width:
-                    self._bits[place + 1].append(pair[1])
-            total += column or [Const(0, 1)]
-        return Cat(*total)
+                    self._bits[place + 1].append((ready + 1, pair[1]))
+            self.full_adders += len(column) == 2 and carried
+            carried |= len(column) == 2
+            for row, bit in zip(rows, [bit for _, bit in column] + 2 * [Const(0, 1)], strict=False):
+                row.append(bit)
+        return (Cat(*rows[0]) + Cat(*rows[1]))[: self.width]
