@@ -157,19 +157,11 @@ class _Maker:
             if depth < LEVELS and size > 6 and self._int(0, 9) == 0:
                 words += self._loop(self._int(3, size // 2), depth)
                 continue
-            kinds = (
-                "load_a",
-                "load_w",
-                "load_s",
-                "lmma",
-                "lmma",
-                "lmma",
-                "store_d",
-                "add",
-                "fence",
-            )
-            name = str(self.random.choice(kinds))
-            words += self._tried(getattr(self, f"_{name}")())
+            if self._int(0, 2) == 0:
+                words += self._tile()
+                continue
+            kinds = ("load_a", "load_w", "load_s", "lmma", "store_d", "add", "fence")
+            words += self._tried(getattr(self, f"_{self.random.choice(kinds)}")())
         return words
 
     def _tried(self, words: list[int]) -> list[int]:
@@ -196,7 +188,42 @@ class _Maker:
         makers = [self._load_a, self._load_w, self._load_s]
         self.random.shuffle(makers)  # type: ignore[arg-type]
         makers += [self._lmma] * self._int(1, 6) + [self._store_d] * self._int(0, 3)
-        return [word for maker in makers for word in self._tried(maker())]
+        words = [word for maker in makers for word in self._tried(maker())]
+        return words + self._tried(self._overwritten()) if self._int(0, 1) else words
+
+    def _overwritten(self) -> list[int]:
+        """An lmma three times from the start of its slots, with a store, then a load into one of
+        them at once: what is in the slots is still to be read."""
+        op = self._any_lmma()
+        whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
+        op = Op(op.instruction, {**op.values, **whole, "first": 1, "last": 1})
+        name = str(self.random.choice(list("aws")))
+        load = legal_op(self.random, f"load_{name}", self.config)
+        # As long as it can be without being far beyond the areas, from a register that is set.
+        size = {"steps": 8} if name == "a" else {"beats": 8}
+        changed = {name: op[name], "address": 0, "next": 0, **size}
+        if name == "a":
+            changed |= {"rows": self.config.core.m, "stride": 0}
+        load = Op(load.instruction, {**load.values, **changed})
+        store = new(
+            "store_d",
+            d=op["d"],
+            address=1,
+            bits="16" if self.config.output_bits < 32 else "32",
+            rows=self.config.core.m,
+            columns=self.config.core.n,
+            stride=self.config.aligned(self.config.core.n * 4),
+        )
+        point = encode(new("set", address=0, value=self._int(0, 2) * self.area))
+        return [
+            point,
+            encode(new("set", address=1, value=3 * self.area)),
+            *[encode(op)] * 3,
+            encode(load),
+            encode(store),
+            encode(op),
+            encode(store),
+        ]
 
     # Each of these makes a candidate.
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import platformdirs
@@ -193,7 +194,7 @@ class NativeModel:
         self._handle = self._library.model_new(str(waves).encode() if waves else None)
         self.reset()
 
-    def __enter__(self) -> NativeModel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -87,7 +87,7 @@ class Reader(EngineUnit):
         m = Module()
         runs, beats = self.i_runs, self.o_beats
         active, fetched, moves, fetch = Signal(), Signal(), Signal(), Signal()
-        run = Signal(runs.payload.shape(), reset_less=True)
+        run = Signal(self.layouts.reading[self.name], reset_less=True)
         last = run.count == 1
         m.d.comb += [
             moves.eq(~fetched | beats.ready),

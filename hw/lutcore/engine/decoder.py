@@ -1,4 +1,4 @@
-"""An instruction to what it is and whether the engine ever takes it, from the table of encodings."""
+"""What an instruction is, and whether the engine ever takes it, from the table of encodings."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ __all__ = ["Engine"]
 class Engine(EngineUnit):
     """Executes LMMA programs from a memory behind five streams.
 
-    i_start       where the program lies, how long it is, and how large memory is; the program begins
-                  at an aligned address, has program_words instructions or fewer and lies in memory
+    i_start       where the program lies, how long it is, and how large memory is; the program
+                  begins at an aligned address, and has 1 to program_words instructions
     o_status      one for each start, when all is quiet again
     o_requests    words to read, or to write, from an aligned address inside of memory
     i_reads       the words of all requests to read, in their order

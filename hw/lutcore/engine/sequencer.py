@@ -454,7 +454,7 @@ class Sequencer(EngineUnit):
             m.d.sync += level.eq(level + 1)
             for i, loop in enumerate(loops):
                 with m.If(level == i):
-                    m.d.sync += loop.eq(Cat(pc + 1, code(self._word, "loop", "count"))[: len(loop)])
+                    m.d.sync += loop.eq(Cat((pc + 1)[:bits], code(self._word, "loop", "count")))
         with m.If(issue & self._is["end"]):
             with m.If(again):
                 m.d.sync += pc.eq(top[:bits])
