@@ -33,7 +33,15 @@ from lutcore.errors import LutCoreError
 from lutcore.export import design, ports
 from lutcore.unit import Unit
 
-__all__ = ["HarnessError", "NativeModel", "StreamPort", "cached", "core_model", "verilator"]
+__all__ = [
+    "HarnessError",
+    "NativeModel",
+    "StreamPort",
+    "cached",
+    "compiled",
+    "core_model",
+    "verilator",
+]
 
 VERILATOR_FLAGS = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-lint"]
 COMPILER_FLAGS = "-O2 -fPIC"
@@ -258,7 +266,6 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) -> Path:
-    tool, environment = verilator()
     source = resources.files("lutverif").joinpath("harness.cpp").read_text()
 
     def member(stream: StreamPort, part: str) -> str:
@@ -271,11 +278,21 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool) 
         for s in streams
     )
     source = source.replace("/*STREAMS*/", table)
-    flags = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else [])]
     defines = (
         f"-DTRACE={int(trace)} -DSTREAM_COUNT={len(streams)} "
         f"-DMAX_BEAT_BYTES={max(s.beat_bytes for s in streams)}"
     )
+    return compiled(verilog, top, source, defines, *(["--trace-vcd"] if trace else []))
+
+
+def compiled(verilog: str, top: str, source: str, defines: str, *options: str) -> Path:
+    """The shared library of module `top` and a C++ `source`, compiled once for its content.
+
+    The source includes Vmodel.h; defines are flags of the compiler, options those of Verilator.
+    Raises HarnessError if it does not compile.
+    """
+    tool, environment = verilator()
+    flags = [*VERILATOR_FLAGS, *options]
     recipe = "\0".join(
         [verilog, top, source, os.path.realpath(tool), *flags, defines, COMPILER_FLAGS, MAKE_FLAGS]
     )

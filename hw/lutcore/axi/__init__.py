@@ -1,0 +1,17 @@
+"""Buses: a memory port on AXI4, control registers on AXI4-Lite, AXI4-Stream."""
+
+from .bus import AxiLiteSignature, AxiSignature, AxiStreamSignature
+from .master import AxiMaster
+from .parameters import AxiParameters
+from .reader import AxiReader
+from .writer import AxiWriter
+
+__all__ = [
+    "AxiLiteSignature",
+    "AxiMaster",
+    "AxiParameters",
+    "AxiReader",
+    "AxiSignature",
+    "AxiStreamSignature",
+    "AxiWriter",
+]

@@ -1,0 +1,230 @@
+"""A long random run of the AXI4 master: `python -m lutverif.axi --transactions N`.
+
+Random reads, writes and soft resets on a memory port, against a random slave that stalls every
+channel and answers with errors. A protocol monitor watches the bus; a scoreboard knows every beat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import functools
+import re
+import sys
+import time
+from importlib import resources
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
+from amaranth.lib.wiring import Out
+
+from lutcore.axi import AxiMaster, AxiParameters
+from lutcore.errors import LutCoreError
+from lutcore.export import unit_design
+from lutcore.memory_port import MemoryPort
+from lutcore.unit import BaseUnit
+
+from .native import HarnessError, compiled
+
+__all__ = ["CHANNELS", "CONFIGURATIONS", "FAULTS", "Monitored", "run", "verilog"]
+
+_HANDSHAKE = {1: "VALID fell before READY", 2: "the payload changed before READY",
+              3: "VALID in reset"}  # fmt: skip
+_BURST = {
+    1: "a burst that is not INCR of the width of the bus", 2: "an address that is not aligned",
+    3: "a burst longer than max_beats", 4: "a burst across 4 KiB", 5: "an ID other than 0",
+}  # fmt: skip
+FAULTS: dict[int, str] = {
+    **{
+        10 * number + code: f"{channel}: {text}"
+        for number, channel in enumerate(("AW", "W", "B", "AR", "R"), 1)
+        for code, text in _HANDSHAKE.items()
+    },
+    **{60 + code: f"AW: {text}" for code, text in _BURST.items()},
+    **{70 + code: f"AR: {text}" for code, text in _BURST.items()},
+    81: "W: WLAST where the burst does not end",
+    82: "B: a response without a burst",
+    83: "B: another ID",
+    84: "AW: more bursts in flight than outstanding",
+    91: "R: data without a burst",
+    92: "R: RLAST where the burst does not end",
+    93: "R: another ID",
+    94: "AR: more bursts in flight than outstanding",
+}
+"""What a number of the monitor's `fault` means."""
+
+CHANNELS = ("i_reads", "o_read_data", "i_writes", "i_write_data", "o_write_done",
+            "AR", "R", "AW", "W", "B")  # fmt: skip
+"""The streams and channels of a run, in the order of its counts."""
+
+CONFIGURATIONS: dict[str, AxiParameters] = {
+    "default": AxiParameters(),
+    "narrow": AxiParameters(
+        port=MemoryPort(data_bits=32, length_bits=8), max_beats=4, outstanding=1
+    ),
+    "single": AxiParameters(max_beats=1, outstanding=3),
+    "wide": AxiParameters(
+        port=MemoryPort(data_bits=512, address_bits=64, length_bits=24),
+        id_bits=4,
+        max_beats=256,
+        outstanding=16,
+    ),
+}
+"""Masters of the runs: the default, and the edges of the parameters."""
+
+
+class Monitored(BaseUnit):
+    """A unit with the bus `prefix`, and the monitor on it: all ports of the unit, and `fault`.
+
+    bus  the constants and parameters (`p_` before their names) of the monitor that the unit's bus
+         does not have
+    """
+
+    suffix = "monitored"
+
+    def __init__(self, unit: BaseUnit, prefix: str, **bus: int) -> None:
+        self.unit, self.prefix, self.bus = unit, prefix, bus
+        super().__init__(unit.top, unit)
+
+    def ports(self) -> dict[str, Any]:
+        return {**dict(self.unit.signature.members.items()), "fault": Out(8)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        connections = {name: getattr(self, name) for name in self.unit.signature.members}
+        m.submodules.unit = self.unit.place(**connections)
+        ports: dict[str, Any] = {
+            name.removeprefix(f"{self.prefix}_"): Value.cast(signal)
+            for name, signal in connections.items()
+            if name.startswith(f"{self.prefix}_")
+        }
+        for channel in ("aw", "ar"):
+            other = [ports.pop(f"{channel}{name}", Const(0, 4)) for name in ("cache", "prot")]
+            ports[f"{channel}other"] = Signal(7, name=f"{channel}other")
+            m.d.comb += ports[f"{channel}other"].eq(other[0] << 3 | other[1])
+        constants = {name: value for name, value in self.bus.items() if not name.startswith("p_")}
+        m.submodules.monitor = Instance(
+            "axi_monitor",
+            *[("p", name[2:], value) for name, value in self.bus.items() if name[:2] == "p_"],
+            *[("i", name, value) for name, value in (constants | ports).items()],
+            ("i", "clk", ClockSignal()),
+            ("i", "rst", ResetSignal()),
+            ("o", "fault", self.fault),
+        )
+        return m
+
+
+def verilog(unit: Monitored) -> str:
+    """Verilog of a watched unit, with the monitor."""
+    monitor = resources.files("lutverif").joinpath("axi_monitor.v").read_text()
+    return unit_design(unit) + "\n" + monitor
+
+
+def master(parameters: AxiParameters) -> Monitored:
+    """The master of `parameters`, watched."""
+    return Monitored(
+        AxiMaster(parameters),
+        "m_axi",
+        p_DATA_BITS=parameters.port.data_bits,
+        p_ADDRESS_BITS=parameters.port.address_bits,
+        p_ID_BITS=parameters.id_bits,
+        p_MAX_BEATS=parameters.max_beats,
+        p_OUTSTANDING=parameters.outstanding,
+    )
+
+
+class Statistics(ctypes.Structure):
+    """What happened in a run; `moved` and `stalled` in the order of CHANNELS."""
+
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in (
+            "cycles", "reads", "writes", "read_bursts", "write_bursts", "read_beats",
+            "write_beats", "read_errors", "write_errors", "flushes",
+        )),
+        ("moved", ctypes.c_uint64 * len(CHANNELS)),
+        ("stalled", ctypes.c_uint64 * len(CHANNELS)),
+    )  # fmt: skip
+
+    if ctypes:  # The fields, for a type checker.
+        cycles: int
+        reads: int
+        writes: int
+        read_bursts: int
+        write_bursts: int
+        read_beats: int
+        write_beats: int
+        read_errors: int
+        write_errors: int
+        flushes: int
+
+
+@functools.cache
+def _library(parameters: AxiParameters) -> ctypes.CDLL:
+    unit = master(parameters)
+    port = parameters.port
+    source = resources.files("lutverif").joinpath("axi_harness.cpp").read_text()
+    # Verilator spells "__" in a name "___05F".
+    source = re.sub(r"top->\w+", lambda match: match[0].replace("__", "___05F"), source)
+    defines = (
+        f"-DDATA_BYTES={port.beat_bytes} -DADDRESS_BYTES={port.address_bits // 8} "
+        f"-DLENGTH_BYTES={-(-port.length_bits // 8)} -DLENGTH_BITS={port.length_bits} "
+        f"-DMAX_BEATS={parameters.max_beats}"
+    )
+    library = ctypes.CDLL(str(compiled(verilog(unit), unit.module_name, source, defines)))
+    library.axi_run.argtypes = [
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.POINTER(Statistics),
+        ctypes.c_char_p,
+        ctypes.c_uint32,
+    ]
+    return library
+
+
+def run(parameters: AxiParameters, seed: int, transactions: int) -> Statistics:
+    """A run of at least `transactions` bursts; it depends on its seed alone.
+
+    address_bits must be a multiple of 8. HarnessError names what went wrong, and the cycle.
+    """
+    statistics, message = Statistics(), ctypes.create_string_buffer(400)
+    if _library(parameters).axi_run(
+        seed, transactions, ctypes.byref(statistics), message, len(message)
+    ):
+        text = re.sub(r"fault (\d+)", lambda m: FAULTS[int(m[1])], message.value.decode())
+        raise HarnessError(text)
+    return statistics
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status is 1 on the first fault."""
+    parser = argparse.ArgumentParser(prog="python -m lutverif.axi", description=__doc__)
+    parser.add_argument("--transactions", type=int, default=100_000, help="bursts (100000)")
+    parser.add_argument("--seed", type=int, default=1, help="(1)")
+    parser.add_argument("--only", choices=CONFIGURATIONS, help="one master instead of all")
+    options = parser.parse_args(arguments)
+    names = [options.only] if options.only else list(CONFIGURATIONS)
+    share = -(-options.transactions // len(names))
+    for name in names:
+        try:
+            begin = time.monotonic()
+            s = run(CONFIGURATIONS[name], options.seed, share)
+        except LutCoreError as error:
+            print(f"{name}, seed {options.seed}: {error}")
+            return 1
+        print(
+            f"{name}: {s.read_bursts:,} read and {s.write_bursts:,} write bursts of "
+            f"{s.reads:,} and {s.writes:,} requests, {s.read_beats:,} and {s.write_beats:,} beats, "
+            f"{s.read_errors:,} beats and {s.write_errors:,} writes with errors, "
+            f"{s.flushes:,} soft resets in {s.cycles:,} cycles, "
+            f"{time.monotonic() - begin:.0f} s: no fault, no beat lost or twice"
+        )
+        stalls = [
+            f"{channel} {s.stalled[i] / max(1, s.stalled[i] + s.moved[i]):.0%}"
+            for i, channel in enumerate(CHANNELS)
+        ]
+        print(f"  waiting for READY: {', '.join(stalls)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
