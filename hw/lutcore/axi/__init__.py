@@ -1,9 +1,11 @@
 """Buses: a memory port on AXI4, control registers on AXI4-Lite, AXI4-Stream."""
 
 from .bus import AxiLiteSignature, AxiSignature, AxiStreamSignature
+from .control import ControlRegisters
 from .master import AxiMaster
 from .parameters import AxiParameters
 from .reader import AxiReader
+from .registers import RegisterMap, engine_registers
 from .writer import AxiWriter
 
 __all__ = [
@@ -14,4 +16,7 @@ __all__ = [
     "AxiSignature",
     "AxiStreamSignature",
     "AxiWriter",
+    "ControlRegisters",
+    "RegisterMap",
+    "engine_registers",
 ]
