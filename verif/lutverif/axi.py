@@ -21,7 +21,7 @@ from lutcore.memory_port import MemoryPort
 from .bench.monitored import FAULTS, master, verilog
 from .native import HarnessError, compiled
 
-__all__ = ["CHANNELS", "CONFIGURATIONS", "Statistics", "run"]
+__all__ = ["CHANNELS", "CONFIGURATIONS", "AxiFault", "Statistics", "run"]
 
 CHANNELS = ("i_reads", "o_read_data", "i_writes", "i_write_data", "o_write_done",
             "AR", "R", "AW", "W", "B")  # fmt: skip
@@ -68,6 +68,10 @@ class Statistics(ctypes.Structure):
         flushes: int
 
 
+class AxiFault(HarnessError):
+    """The master broke a rule, or lost, repeated or changed a beat."""
+
+
 @functools.cache
 def _library(parameters: AxiParameters) -> ctypes.CDLL:
     unit = master(parameters)
@@ -94,14 +98,15 @@ def _library(parameters: AxiParameters) -> ctypes.CDLL:
 def run(parameters: AxiParameters, seed: int, transactions: int) -> Statistics:
     """A run of at least `transactions` bursts; it depends on its seed alone.
 
-    address_bits must be a multiple of 8. HarnessError names what went wrong, and the cycle.
+    address_bits must be a multiple of 8. AxiFault names what went wrong, and the cycle;
+    HarnessError if the master does not build.
     """
     statistics, message = Statistics(), ctypes.create_string_buffer(400)
     if _library(parameters).axi_run(
         seed, transactions, ctypes.byref(statistics), message, len(message)
     ):
         text = re.sub(r"fault (\d+)", lambda m: FAULTS[int(m[1])], message.value.decode())
-        raise HarnessError(text)
+        raise AxiFault(text)
     return statistics
 
 

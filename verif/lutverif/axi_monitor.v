@@ -1,4 +1,5 @@
-// Watches an AXI4 or AXI4-Lite bus and shows in `fault` the first rule that is broken, 0 for none.
+// Watches an AXI4 or AXI4-Lite bus and shows in `fault` the first rule that is broken since a reset
+// began, 0 for none.
 // It shares nothing with the designs that it watches. lutverif.axi names the faults.
 // Source: ARM IHI 0022 (AMBA AXI, issue H.c), chapters A3, A5 and B1.
 
@@ -113,6 +114,7 @@ module axi_monitor #(
     reg [7:0] r_beat;
     wire [31:0] written = aw_count < w_count ? aw_count : w_count;
     reg [7:0] seen;
+    reg resetting = 0;
     always @* begin
         seen = 0;
         if (aw_fault != 0) seen = 10 + aw_fault;
@@ -156,7 +158,9 @@ module axi_monitor #(
             r_beat <= rlast ? 0 : r_beat + 1;
             if (rlast) r_count <= r_count + 1;
         end
-        if (fault == 0) fault <= seen;
+        resetting <= rst;
+        if (rst && !resetting) fault <= 0;
+        else if (fault == 0) fault <= seen;
         if (rst) begin
             {aw_count, w_count, b_count, ar_count, r_count, checked} <= 0;
             w_beat <= 0;

@@ -67,6 +67,7 @@ PROPERTIES: dict[Access, str] = {
     Access.VALUE: "sw = rw; hw = r;",
     Access.PULSE: "sw = w; hw = r; singlepulse;",
     Access.CLEAR: "sw = w; hw = na; singlepulse;",
+    # An `enable` would give the register's type another name in the C header.
     Access.EVENT: "sw = rw; hw = w; woclr; intr;",
     Access.ENABLE: "sw = rw; hw = na;",
     Access.COUNT: "sw = r; hw = w;",
@@ -169,10 +170,6 @@ class RegisterMap:
                 reset = "" if driven else f" = {field.value:#x}"
                 lines += [f"        }} {field.name}[{high}:{field.low}]{reset};"]
             lines += [f"    }} {register.name} @ {register.offset:#x};"]
-        enables = {field.name: register for register, field in self.fields(Access.ENABLE)}
-        for register, field in self.fields(Access.EVENT):
-            enable = enables[field.name].name
-            lines += [f"    {register.name}.{field.name}->enable = {enable}.{field.name};"]
         return "\n".join([*lines, "};", ""])
 
 

@@ -14,7 +14,7 @@ from lutcore.axi.registers import RegisterMap
 from lutcore.memory_port import MemoryPort
 
 from .memory_copy import MemoryCopy
-from .monitored import FAULTS, Monitored, master, monitored, verilog
+from .monitored import FAULTS, Monitored, Trace, master, monitored, verilog
 from .runner import CONFIGURATION, run_unit
 
 __all__ = ["BENCHES", "Watch", "bench_settings", "parameters", "run", "run_registers"]
@@ -22,6 +22,7 @@ __all__ = ["BENCHES", "Watch", "bench_settings", "parameters", "run", "run_regis
 BENCHES: dict[str, Callable[[AxiParameters], Monitored]] = {
     "axi_master": master,
     "axi_copy": lambda parameters: monitored(MemoryCopy(parameters), parameters),
+    "axi_trace": lambda parameters: monitored(Trace(parameters), parameters, "bus"),
 }
 """Units with a bench and the bus of a master."""
 

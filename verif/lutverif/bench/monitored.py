@@ -6,13 +6,13 @@ from importlib import resources
 from typing import Any
 
 from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from lutcore.axi import AxiMaster, AxiParameters
 from lutcore.export import unit_design
 from lutcore.unit import BaseUnit
 
-__all__ = ["FAULTS", "Monitored", "master", "monitored", "verilog"]
+__all__ = ["FAULTS", "Monitored", "Trace", "master", "monitored", "verilog"]
 
 _HANDSHAKE = {1: "VALID fell before READY", 2: "the payload changed before READY",
               3: "VALID in reset"}  # fmt: skip
@@ -89,11 +89,31 @@ def verilog(unit: Monitored) -> str:
     return unit_design(unit) + "\n" + monitor
 
 
-def monitored(unit: BaseUnit, parameters: AxiParameters) -> Monitored:
-    """A unit with the bus `m_axi` of a master of `parameters`, watched."""
+class Trace(BaseUnit):
+    """No unit at all: a bus `bus` whose signals are driven from outside."""
+
+    suffix = "trace"
+    clocked = False
+
+    def __init__(self, parameters: AxiParameters) -> None:
+        self.parameters = parameters
+        super().__init__("axi")
+
+    def ports(self) -> dict[str, Any]:
+        """The members of the signature."""
+        members = self.parameters.bus.ports("bus").items()
+        return {name: In(member.shape) for name, member in members}
+
+    def elaborate(self, platform: object) -> Module:
+        """The module."""
+        return Module()
+
+
+def monitored(unit: BaseUnit, parameters: AxiParameters, prefix: str = "m_axi") -> Monitored:
+    """A unit with the bus of a master of `parameters`, watched."""
     return Monitored(
         unit,
-        "m_axi",
+        prefix,
         p_DATA_BITS=parameters.port.data_bits,
         p_ADDRESS_BITS=parameters.port.address_bits,
         p_ID_BITS=parameters.id_bits,
