@@ -16,8 +16,7 @@ KINDS = {
     "scale", "zero term", "accumulate clear", "rounding", "exponent", "hazard", "index",
     "special value", "protocol",
 }  # fmt: skip
-SLICE = ["table-overwritten", "load-step-survives", "psum-a-bit-short", "ties-away-from-zero",
-         "data-waits-for-awready"]  # fmt: skip
+SLICE = ["table-overwritten", "load-step-survives", "psum-a-bit-short", "ties-away-from-zero"]
 
 
 @pytest.mark.parametrize("name", SLICE)
