@@ -6,6 +6,7 @@ from .master import AxiMaster
 from .parameters import AxiParameters
 from .reader import AxiReader
 from .registers import RegisterMap, engine_registers
+from .stream_core import StreamCore
 from .writer import AxiWriter
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "AxiWriter",
     "ControlRegisters",
     "RegisterMap",
+    "StreamCore",
     "engine_registers",
 ]

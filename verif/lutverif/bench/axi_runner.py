@@ -9,15 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lutcore.axi import AxiParameters, ControlRegisters
+from lutcore import TensorCoreConfig
+from lutcore.axi import AxiParameters, ControlRegisters, StreamCore
 from lutcore.axi.registers import RegisterMap
+from lutcore.export import unit_design
 from lutcore.memory_port import MemoryPort
 
 from .memory_copy import MemoryCopy
 from .monitored import FAULTS, Monitored, Trace, master, monitored, verilog
 from .runner import CONFIGURATION, run_unit
 
-__all__ = ["BENCHES", "Watch", "bench_settings", "parameters", "run", "run_registers"]
+__all__ = ["BENCHES", "Watch", "bench_settings", "parameters", "run", "run_registers", "run_stream"]
 
 BENCHES: dict[str, Callable[[AxiParameters], Monitored]] = {
     "axi_master": master,
@@ -84,3 +86,10 @@ def run_registers(registers: RegisterMap, counters_from: int = 0) -> int:
     text = verilog(unit).replace(f"64'h{0:016x}", f"64'h{counters_from:016x}")
     settings = json.dumps({"rdl": registers.systemrdl(), "counters_from": counters_from})
     return run_unit("lutverif.bench.axi_registers", unit, text, settings, registers.name)
+
+
+def run_stream(config: TensorCoreConfig) -> int:
+    """Runs the bench of `StreamCore` of a configuration; as `run`."""
+    unit = StreamCore(config)
+    text = config.to_toml()
+    return run_unit("lutverif.bench.axi_stream", unit, unit_design(unit), text, config.name)
