@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t PATIENCE = 20000;  // cycles without a beat before the master counts as stuck
 constexpr uint64_t PHASE = 2000;      // cycles with the same rates of stalls and errors
-constexpr uint64_t FLUSH_EVERY = 20000;
+constexpr uint64_t FLUSH_EVERY = 3000;
 constexpr uint64_t ADDRESS_LIMIT = ADDRESS_BYTES >= 8 ? ~0ull : (1ull << (8 * ADDRESS_BYTES)) - 1;
 constexpr uint64_t LONGEST = LENGTH_BITS >= 10 ? 600 : 1ull << LENGTH_BITS;
 

@@ -12,6 +12,7 @@ from lutcore.memory_port import MemoryPort
 from lutverif import axi
 from lutverif.bench import axi_runner
 from lutverif.bench.runner import BenchFailure
+from lutverif.soak import CONFIGURATIONS
 
 WIDE = AxiParameters(port=MemoryPort(data_bits=256, address_bits=40), max_beats=32, outstanding=2)
 
@@ -28,7 +29,7 @@ def test_random_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert statistics.read_bursts + statistics.write_bursts >= 30000
     # Everything that a run is for did happen, on every channel.
     assert min(statistics.moved) > 1000 and min(statistics.stalled) > 1000
-    assert statistics.flushes > 5
+    assert statistics.flushes > 50
     assert statistics.read_errors > 100 and statistics.write_errors > 100
     assert axi.run(axi.CONFIGURATIONS["default"], 6, 1000).cycles != statistics.cycles
 
@@ -55,6 +56,10 @@ def test_registers_are_those_of_the_systemrdl(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(axi_runner.RegisterMap, "systemrdl", lambda _: other)
     with pytest.raises(BenchFailure, match="0x8: 0xdeadbeef, not 0xdeadbeee"):
         axi_runner.run_registers(REGISTERS, COUNTERS_FROM)
+
+
+def test_streams() -> None:
+    assert axi_runner.run_stream(CONFIGURATIONS["floats"]) == 1
 
 
 def test_every_fault_of_the_monitor_has_a_name() -> None:
