@@ -154,9 +154,10 @@ class ControlRegisters(BaseUnit):
             m.d.sync += self.s_axi_rvalid.eq(0)
         with m.If(read):
             # AND-OR: an address without a register reads 0.
-            here = {
-                register.name: self._is(address, register) for register in self.registers.registers
-            }
+            here: dict[str, Signal] = {}
+            for register in self.registers.registers:
+                here[register.name] = Signal(name=f"{register.name}_read")
+                m.d.comb += here[register.name].eq(self._is(address, register))
             chosen = [words[name] & line.replicate(32) for name, line in here.items()]
             m.d.sync += [
                 self.s_axi_rvalid.eq(1),
@@ -169,4 +170,5 @@ class ControlRegisters(BaseUnit):
                     m.d.sync += kept.eq(counter[32:])
 
     def _is(self, address: Value, register: Register) -> Value:
-        return address == register.offset >> _OFFSET_BITS
+        number = register.offset >> _OFFSET_BITS
+        return address == number if number else ~address.any()

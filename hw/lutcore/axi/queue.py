@@ -35,7 +35,9 @@ class Queue(BaseUnit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.slots = slots = memory.Memory(shape=self.shape, depth=self.depth, init=[])
+        # Verilog has no address of no bits.
+        depth = max(2, self.depth)
+        m.submodules.slots = slots = memory.Memory(shape=self.shape, depth=depth, init=[])
         write, read = slots.write_port(), slots.read_port(domain="comb")
         level = Signal(range(self.depth + 1))
         put, get = Signal(), Signal()
