@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lutcore.axi import AxiMaster, AxiParameters, ControlRegisters, engine_registers
+from lutcore.axi.registers import COUNTERS
 from lutcore.errors import LutCoreError
 from lutcore.export import unit_design
 from lutcore.memory_port import MemoryPort
@@ -34,11 +35,9 @@ def measure(library: Library, widths: tuple[int, ...] = WIDTHS) -> Iterator[tupl
         totals = synthesise(unit_design(master), master.module_name, library).totals
         for name, unit in (("reader", master.reader), ("writer", master.writer)):
             yield f"AXI4 {name}, {width} bits", totals[unit.module_name]
-    registers = engine_registers()
-    control = ControlRegisters(registers)
+    control = ControlRegisters(engine_registers())
     totals = synthesise(unit_design(control), control.module_name, library).totals
-    counters = sum(register.name.endswith("_low") for register in registers.registers) - 1
-    yield f"AXI4-Lite registers, {counters} counters of 64 bits", totals[control.module_name]
+    yield f"AXI4-Lite registers, {len(COUNTERS)} counters of 64 bits", totals[control.module_name]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lutcore.errors import ConfigError
 from lutcore.memory_port import check_range
 
 __all__ = [
+    "COUNTERS",
     "IDENTIFICATION",
-    "STALLS",
     "Access",
     "Field",
     "Register",
@@ -25,8 +26,16 @@ __all__ = [
 ]
 
 IDENTIFICATION = int.from_bytes(b"LUTC", "big")
-STALLS = ("fetch", "activations", "weights", "scales", "results")
-"""What an engine may wait for: its program, its operands, room for its results."""
+COUNTERS: dict[str, str] = {
+    "busy": "cycles in which a program ran",
+    "tiles": "tiles of results finished",
+    "stall_fetch": "cycles of waiting for the program",
+    "stall_activations": "cycles in which the core waited for activations",
+    "stall_weights": "cycles in which the core waited for weights",
+    "stall_scales": "cycles in which the core waited for scales",
+    "stall_results": "cycles in which results waited for room",
+}
+"""The counters of an engine, and what they count."""
 INTERRUPTS = {"done": "the program has ended", "error": "an instruction was refused or failed"}
 WORD_BYTES = 4
 PAGE_BITS = 12
@@ -210,14 +219,14 @@ def engine_registers(
     version: str = "0.0.0",
     configuration: int = 0,
     address_bits: int = 32,
-    stalls: tuple[str, ...] = STALLS,
+    counters: Mapping[str, str] = COUNTERS,
 ) -> RegisterMap:
     """The control registers of an engine.
 
     version        of the package, three numbers
     configuration  `configuration_hash` of what it was built from
-    address_bits   of its memory port; the upper word of the program's address only above 32
-    stalls         what it may wait for, each with a counter
+    address_bits   of its memory port; upper words of addresses only above 32
+    counters       their names and what they count, 64 bits each
 
     ConfigError if something does not fit.
     """
@@ -258,6 +267,9 @@ def engine_registers(
             Field(name, i, 1, Access.EVENT, meaning)
             for i, (name, meaning) in enumerate(INTERRUPTS.items())
         )),
+        Register("memory_limit_low", 0x28, "How large memory is", (
+            Field("bytes", 0, low_bits, value, "no tile goes beyond; bits 31 to 0; 0 for all"),
+        )),
         Register("program_base_low", 0x30, "Where the program is", (
             Field("address", 0, low_bits, value, "byte address, bits 31 to 0"),
         )),
@@ -266,10 +278,12 @@ def engine_registers(
         )),
     ]  # fmt: skip
     if address_bits > 32:
-        high = Field("address", 0, address_bits - 32, value, "byte address, bits 63 to 32")
-        registers += [Register("program_base_high", 0x34, "Where the program is", (high,))]
-    counters = {"busy": "cycles in which a program ran", "tiles": "tiles of results finished"}
-    counters |= {f"stall_{name}": f"cycles of waiting for {name}" for name in stalls}
+        for name, offset, kind in (
+            ("memory_limit", 0x2C, "bytes"),
+            ("program_base", 0x34, "address"),
+        ):
+            field = Field(kind, 0, address_bits - 32, value, "bits 63 to 32")
+            registers.append(Register(f"{name}_high", offset, "Upper word", (field,)))
     for index, (name, meaning) in enumerate(counters.items()):
         registers += _counter(name, 0x40 + 2 * WORD_BYTES * index, meaning)
     return RegisterMap(

@@ -164,7 +164,7 @@ async def random_accesses(dut: Any) -> None:
     await bench.reset(4)
     cocotb.start_soon(_clock(bench))
     writable = [address for address, node in model.registers.items() if node.has_sw_writable]
-    addresses = [*model.registers, *2 * writable, 0x1C, 0x28, 0x7FC, PAGE_BYTES - 4]
+    addresses = [*model.registers, *2 * writable, 0x1C, 0x3C, 0x7FC, PAGE_BYTES - 4]
     channels = _channels(master)
     pending = next(a for a in writable if model.registers[a].inst_name == "interrupt_pending")
     unmapped = partial = 0

@@ -74,10 +74,10 @@ def test_ip_xact(folder):
     space = {"x": "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"}
 
     def number(node, tag):
-        return int(node.find(f"x:{tag}", space).text.replace("'h", "0x"), 0)
+        return int(node.findtext(f"x:{tag}", "", space).replace("'h", "0x"), 0)
 
     found = {
-        (register.find("x:name", space).text, field.find("x:name", space).text): (
+        (register.findtext("x:name", "", space), field.findtext("x:name", "", space)): (
             number(register, "addressOffset"), number(field, "bitOffset"), number(field, "bitWidth")
         )
         for register in tree.iterfind(".//x:register", space)

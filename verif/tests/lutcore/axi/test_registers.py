@@ -3,7 +3,7 @@ import re
 import pytest
 
 from lutcore.axi.registers import (
-    STALLS,
+    COUNTERS,
     Access,
     Field,
     Register,
@@ -17,7 +17,8 @@ from lutcore.errors import ConfigError
 OFFSETS = {
     "identification": 0x00, "version": 0x04, "configuration": 0x08, "control": 0x10,
     "status": 0x14, "fault": 0x18, "interrupt_enable": 0x20, "interrupt_pending": 0x24,
-    "program_base_low": 0x30, "program_base_high": 0x34, "program_length": 0x38,
+    "memory_limit_low": 0x28, "memory_limit_high": 0x2C, "program_base_low": 0x30,
+    "program_base_high": 0x34, "program_length": 0x38,
     "busy_low": 0x40, "busy_high": 0x44, "tiles_low": 0x48, "tiles_high": 0x4C,
     "stall_fetch_low": 0x50, "stall_results_high": 0x74,
 }  # fmt: skip
@@ -35,7 +36,7 @@ def test_offsets_and_fields():
     registers = engine_registers(version="3.2.1", configuration=0x12345678, address_bits=40)
     offsets = {register.name: register.offset for register in registers.registers}
     assert {name: offsets[name] for name in OFFSETS} == OFFSETS
-    assert len(offsets) == 11 + 2 * (2 + len(STALLS))
+    assert len(offsets) == 13 + 2 * len(COUNTERS)
     places = {
         (register.name, field.name): (field.low, field.bits)
         for register, field in registers.fields(*Access)
@@ -52,10 +53,14 @@ def test_offsets_and_fields():
 
 
 def test_the_map_follows_the_engine():
-    small = engine_registers(address_bits=20, stalls=("memory",))
+    small = engine_registers(address_bits=20, counters={"naps": "cycles of rest"})
     names = {register.name for register in small.registers}
     assert "program_base_high" not in names
-    assert {name for name in names if "stall" in name} == {"stall_memory_low", "stall_memory_high"}
+    assert "memory_limit_high" not in names
+    assert [(r.name, r.offset) for r in small.registers if r.offset >= 0x40] == [
+        ("naps_low", 0x40),
+        ("naps_high", 0x44),
+    ]
     assert small.fields(Access.VALUE)[0][1].bits == 20
 
 
