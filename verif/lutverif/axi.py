@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from lutcore.axi import AxiParameters
 from lutcore.errors import LutCoreError
@@ -55,7 +56,7 @@ class Statistics(ctypes.Structure):
         ("stalled", ctypes.c_uint64 * len(CHANNELS)),
     )  # fmt: skip
 
-    if ctypes:  # The fields, for a type checker.
+    if TYPE_CHECKING:
         cycles: int
         reads: int
         writes: int
@@ -66,6 +67,8 @@ class Statistics(ctypes.Structure):
         read_errors: int
         write_errors: int
         flushes: int
+        moved: list[int]
+        stalled: list[int]
 
 
 class AxiFault(HarnessError):
