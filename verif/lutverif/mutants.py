@@ -24,35 +24,39 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 import lutcore
+from lutcore.axi import engine_registers
 
-__all__ = ["MUTANTS", "Mutant", "Verdict", "check"]
+from . import axi, soak
+from .bench import axi_runner, runner
+from .bus_mutants import BUS_MUTANTS
+from .mutant import Mutant
 
-PRESET = "tiny"
+__all__ = ["MUTANTS", "Mutant", "Verdict", "check", "run_bench"]
+
 WORKERS = 2
 CAUGHT = 3
 CHECK = """
 import sys
-from lutverif.bench.runner import BenchFailure, run
-from lutverif.soak import CONFIGURATIONS
+from lutverif.axi import AxiFault
+from lutverif.bench.runner import BenchFailure
+from lutverif.mutants import run_bench
 try:
-    run(sys.argv[1], CONFIGURATIONS[sys.argv[2]])
-except BenchFailure as failure:
+    run_bench(sys.argv[1], sys.argv[2])
+except (AxiFault, BenchFailure) as failure:
     print(failure)
     sys.exit(int(sys.argv[3]))
 """
+BURSTS = 20_000  # of the random run of a bus master
 
 
-class Mutant(NamedTuple):
-    """A bug: in `file` of lutcore, `old` becomes `new`; `bench` of `preset`, a configuration of
-    `lutverif.soak`, is to catch it."""
-
-    name: str
-    kind: str
-    bench: str
-    file: str
-    old: str
-    new: str
-    preset: str = PRESET
+def run_bench(name: str, preset: str) -> None:
+    """Runs a bench of a unit, or of a bus; BenchFailure or AxiFault if it fails."""
+    if name == "axi":
+        axi.run(axi.CONFIGURATIONS[preset], 1, BURSTS)
+    elif name == "axi_registers":
+        axi_runner.run_registers(engine_registers(), counters_from=0xFFFFFFF0)
+    else:
+        runner.run(name, soak.CONFIGURATIONS[preset])
 
 
 MUTANTS = [
@@ -182,6 +186,7 @@ MUTANTS = [
     Mutant("columns-do-not-move", "index", "rescale", "rescale.py",
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits)",
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns))"),
+    *BUS_MUTANTS,
 ]  # fmt: skip
 
 

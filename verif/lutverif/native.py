@@ -39,6 +39,7 @@ __all__ = [
     "NativeModel",
     "StreamPort",
     "cached",
+    "compiled",
     "core_model",
     "sources",
     "stream_ports",
@@ -275,7 +276,6 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool, more: str) -> Path:
-    tool, environment = verilator()
     source = resources.files("lutverif").joinpath("harness.cpp").read_text()
 
     def member(stream: StreamPort, part: str) -> str:
@@ -288,11 +288,21 @@ def _compile(verilog: str, top: str, streams: list[StreamPort], *, trace: bool, 
         for s in streams
     )
     source = source.replace("/*STREAMS*/", table) + more
-    flags = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else [])]
     defines = (
         f"-DTRACE={int(trace)} -DSTREAM_COUNT={len(streams)} "
         f"-DMAX_BEAT_BYTES={max(s.beat_bytes for s in streams)}"
     )
+    return compiled(verilog, top, source, defines, *(["--trace-vcd"] if trace else []))
+
+
+def compiled(verilog: str, top: str, source: str, defines: str, *options: str) -> Path:
+    """The shared library of module `top` and a C++ `source`, compiled once for its content.
+
+    The source includes Vmodel.h; defines are flags of the compiler, options those of Verilator.
+    Raises HarnessError if it does not compile.
+    """
+    tool, environment = verilator()
+    flags = [*VERILATOR_FLAGS, *options]
     recipe = "\0".join(
         [verilog, top, source, os.path.realpath(tool), *flags, defines, COMPILER_FLAGS, MAKE_FLAGS]
     )

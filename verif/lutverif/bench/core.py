@@ -23,9 +23,10 @@ INPUTS = ("i_passes", "i_activations", "i_weights", "i_scales")
 OUTPUTS = ("o_outputs",)
 
 
-def _beats(
+def core_beats(
     items: list[Pass], config: TensorCoreConfig, rng: np.random.Generator
 ) -> dict[str, list[int]]:
+    """The beats of every stream for a sequence of passes, by the stream's name."""
     payloads = Payloads(config)
     beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
     acc: Any = None
@@ -62,7 +63,7 @@ async def random_passes(dut: Any) -> None:
         kinds = [
             kind for _ in range(3) for kind in stimulus.kinds(rng, config, int(rng.integers(1, 4)))
         ]
-        return _beats(stimulus.random_passes(rng, config, kinds), config, rng)
+        return core_beats(stimulus.random_passes(rng, config, kinds), config, rng)
 
     await bench.exercise(traffic, 48 if config.lanes <= 8 else 12)
 
@@ -92,7 +93,7 @@ async def cycle_contract(dut: Any) -> None:
                 scale=config.scales[0],
             )
             count = 8
-            bench.send(_beats([item, *[replace(item, keep=keep)] * (count - 1)], config, rng))
+            bench.send(core_beats([item, *[replace(item, keep=keep)] * (count - 1)], config, rng))
             await bench.finish()
             lanes = bench.inputs["i_weights"].moves
             assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == fill

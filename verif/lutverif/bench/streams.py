@@ -103,15 +103,21 @@ class _Monitor:
 
 
 class Bench:
-    """The streams of a clocked unit, by name."""
+    """The streams of a clocked unit, by name; agents drive and sample what is no stream."""
 
     def __init__(
-        self, dut: Any, inputs: Sequence[str], outputs: Sequence[str], seed: int = 1
+        self,
+        dut: Any,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        seed: int = 1,
+        agents: Sequence[Any] = (),
     ) -> None:
         self.dut = dut
         self.rng = random.Random(seed)
         self.inputs = {name: _Driver(dut, name) for name in inputs}
         self.outputs = {name: _Monitor(dut, name) for name in outputs}
+        self.agents = agents
         self.cycle = 0
         self.idle = 0
 
@@ -132,7 +138,7 @@ class Bench:
 
     async def clock(self) -> None:
         """One cycle, the same for every test: drive, settle, sample, rising edge."""
-        streams = [*self.inputs.values(), *self.outputs.values()]
+        streams = [*self.inputs.values(), *self.outputs.values(), *self.agents]
         for stream in streams:
             stream.drive(self.rng)
         await Timer(5, "ns")

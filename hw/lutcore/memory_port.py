@@ -1,0 +1,89 @@
+"""`MemoryPort`: how an engine asks for memory, whatever bus is behind it.
+
+    reads, writes   {address, beats}     a request; beats is their number - 1
+    read_data       {data, last, error}  in order of reads; last ends a read, error spoils the beat
+    write_data      {data, strobe}       in order of writes; a strobe bit writes a byte
+    write_done      {error}              one a write, in order, when its data has been written
+
+Every border is a valid/ready stream. An address counts bytes and is a multiple of the width of a
+beat; byte i of a beat, at address + i, is in its bits 8 i to 8 i + 7. A request may be of any
+length and cross any boundary, but ends below 2^address_bits. Reads and writes are not ordered
+among each other: a read sees a write for certain once that is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amaranth.lib import data
+
+from .errors import ConfigError
+
+__all__ = ["MemoryPort", "check_power_of_two", "check_range"]
+
+
+def check_range(field: str, value: object, low: int, high: int) -> None:
+    """ConfigError unless the integer `value` of `field` is in low..high."""
+    if type(value) is not int:
+        raise ConfigError(f"{field} must be an integer, not {value!r}")
+    if not low <= value <= high:
+        raise ConfigError(f"{field} must be {low}..{high}, not {value}")
+
+
+def check_power_of_two(field: str, value: int, low: int, high: int) -> None:
+    """ConfigError unless `value` of `field` is a power of two in low..high."""
+    check_range(field, value, low, high)
+    if value & (value - 1):
+        below = 1 << (value.bit_length() - 1)
+        raise ConfigError(f"{field} must be a power of two, not {value}; {below} would do")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPort:
+    """Parameters of a memory port, and the payloads of its streams.
+
+    data_bits     width of a beat: a power of two, 32 to 512
+    address_bits  width of a byte address, 12 to 64
+    length_bits   width of the number of beats of a request, 1 to 32
+
+    ConfigError names a field that is out of range.
+    """
+
+    data_bits: int = 64
+    address_bits: int = 32
+    length_bits: int = 16
+
+    def __post_init__(self) -> None:
+        check_power_of_two("data_bits", self.data_bits, 32, 512)
+        check_range("address_bits", self.address_bits, 12, 64)
+        check_range("length_bits", self.length_bits, 1, 32)
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes of a beat."""
+        return self.data_bits // 8
+
+    @property
+    def offset_bits(self) -> int:
+        """Low bits of an address that select a byte of a beat; they are 0 in a request."""
+        return (self.beat_bytes - 1).bit_length()
+
+    @property
+    def request(self) -> data.StructLayout:
+        """Payload of `reads` and `writes`."""
+        return data.StructLayout({"address": self.address_bits, "beats": self.length_bits})
+
+    @property
+    def read_data(self) -> data.StructLayout:
+        """Payload of `read_data`."""
+        return data.StructLayout({"data": self.data_bits, "last": 1, "error": 1})
+
+    @property
+    def write_data(self) -> data.StructLayout:
+        """Payload of `write_data`."""
+        return data.StructLayout({"data": self.data_bits, "strobe": self.beat_bytes})
+
+    @property
+    def write_done(self) -> data.StructLayout:
+        """Payload of `write_done`."""
+        return data.StructLayout({"error": 1})
