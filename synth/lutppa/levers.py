@@ -144,7 +144,7 @@ def planes(layer: Layer, library: Library) -> tuple[float, float]:
         figures = {"units": units, "forms": {}, "products": products}
         figures["fj"] = (spent.total / products).total
         found.append(at_tile(figures, c, ROWS, 64)["fj"])
-    if not len(sums[0]) or not np.array_equal(*sums):
+    if not len(sums[0]) or not np.array_equal(sums[0], sums[1]):
         raise WrongNetlist("planes in another order give other sums")
     return found[0], found[1]
 
