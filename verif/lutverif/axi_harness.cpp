@@ -14,8 +14,8 @@
 
 namespace {
 
-constexpr uint64_t PATIENCE = 20000;  // cycles without a beat before the master counts as stuck
-constexpr uint64_t PHASE = 2000;      // cycles with the same rates of stalls and errors
+constexpr uint64_t PHASE = 2000;     // cycles with the same slave, rates of stalls and errors
+constexpr uint64_t PATIENCE = 1000;  // cycles without a beat, below a phase, that count as stuck
 constexpr uint64_t FLUSH_EVERY = 3000;
 constexpr uint64_t ADDRESS_LIMIT = ADDRESS_BYTES >= 8 ? ~0ull : (1ull << (8 * ADDRESS_BYTES)) - 1;
 constexpr uint64_t LONGEST = LENGTH_BITS >= 10 ? 600 : 1ull << LENGTH_BITS;
@@ -134,7 +134,7 @@ int axi_run(uint64_t seed, uint64_t transactions, Statistics* statistics, char* 
     uint32_t stall[CHANNELS] = {};
     uint32_t error_rate = 0, mode = 0;
     bool saw_wvalid = false, flush = false;
-    uint64_t flush_at = FLUSH_EVERY / 2, idle_cycles = 0;
+    uint64_t flush_at = FLUSH_EVERY / 2, idle[2] = {};
 
     top->rst = 1;
     for (int i = 0; i < 3; ++i) {
@@ -156,7 +156,8 @@ int axi_run(uint64_t seed, uint64_t transactions, Statistics* statistics, char* 
                            write_beats.empty() && write_ends.empty() && done.empty() &&
                            !beats_due && !offer[READS] && !offer[WRITES] && !offer[WRITE_DATA];
         if (stop && empty && top->o_idle && !flush) break;
-        if (idle_cycles > PATIENCE) return fail("stuck: nothing moves");
+        if (idle[0] > PATIENCE || idle[1] > PATIENCE)
+            return fail("stuck: %s do not move", idle[0] > PATIENCE ? "reads" : "writes");
 
         shown(before);
         // Soft reset: the port forgets everything, the bus finishes.
@@ -262,16 +263,22 @@ int axi_run(uint64_t seed, uint64_t transactions, Statistics* statistics, char* 
             !!top->i_write_data__ready, !!top->o_write_done__ready, !!top->m_axi_arready,
             !!top->m_axi_rready, !!top->m_axi_awready, !!top->m_axi_wready, !!top->m_axi_bready};
         bool moves[CHANNELS];
-        ++idle_cycles;
+        bool moved[2] = {};  // reads, writes
         for (int i = 0; i < CHANNELS; ++i) {
             moves[i] = valid[i] && ready[i];
             s.moved[i] += moves[i];
             s.stalled[i] += valid[i] && !ready[i];
-            if (moves[i]) idle_cycles = 0, offer[i] = false;
+            if (moves[i]) offer[i] = false;
+            moved[i >= AW || (i >= WRITES && i <= WRITE_DONE)] |= moves[i];
         }
-        if (!beats_due && !offer[WRITE_DATA] && stop && reads.empty() && writes.empty() &&
-            read_lengths.empty() && write_ends.empty())
-            idle_cycles = 0;
+        const bool due[2] = {
+            !read_lengths.empty(),
+            beats_due || !writes.empty() || !write_ends.empty() || !done.empty()};
+        for (int i = 0; i < 2; ++i) {
+            // In a soft reset one side may be done and wait for the other.
+            const bool waits = flush ? !moved[0] && !moved[1] : due[i] && !moved[i];
+            idle[i] = waits ? idle[i] + 1 : 0;
+        }
         if (flush && (moves[READS] || moves[WRITES] || moves[WRITE_DATA] ||
                       valid[READ_DATA] || valid[WRITE_DONE]))
             return fail("a stream of the port moves in a flush");

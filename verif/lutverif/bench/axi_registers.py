@@ -34,6 +34,8 @@ class _Hardware(Watch):
         super().__init__(dut, "s_axi")
         self.pulses: Counter[str] = Counter()
         self.high: dict[str, int] = {}  # cycles for which an input stays high
+        self.strike = False  # raise an event in the one cycle in which a write takes effect
+        self.taken: set[str] = set()
 
     def drive(self, _: object) -> None:
         """An input is high for its cycles."""
@@ -45,6 +47,11 @@ class _Hardware(Watch):
         """Counts the outputs that are high."""
         for name in ("control_start", "control_soft_reset"):
             self.pulses[name] += int(getattr(self.dut, name).value)
+        self.taken |= {channel for channel in ("aw", "w") if self.moves(channel)}
+        if len(self.taken) == 2:
+            self.taken.clear()
+            if self.strike:
+                self.high["interrupt_pending_error"] = 1
         return super().sample(cycle)
 
 
@@ -202,10 +209,10 @@ async def random_accesses(dut: Any) -> None:
             else:
                 model.values[name] = 1
         elif index % 8 == 0:
-            # An event stays high while it is cleared: setting wins.
-            hardware.high["interrupt_pending_error"] = 200
+            # An event in the cycle in which it is cleared: setting wins.
+            hardware.strike = True
             await master.write(pending, b"\3")
-            hardware.high["interrupt_pending_error"] = 1
+            hardware.strike = False
             model.values |= {"interrupt_pending_done": 0, "interrupt_pending_error": 1}
             await RisingEdge(dut.clk)
         else:
