@@ -196,7 +196,16 @@ class _Maker:
         them at once: what is in the slots is still to be read."""
         op = self._any_lmma()
         whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
-        op = Op(op.instruction, {**op.values, **whole, "first": 1, "last": 1})
+        passes = min(
+            self.machine.left("w", op["w"], True) // ((op["w_type"] % 8 + 1) * op["steps"]),
+            self.machine.left("s", op["s"], True)
+            // ((1 + op["offset"]) * self.config.core.column_groups),
+            self.machine.left("a", op["a"], True) // op["steps"],
+        )
+        longest = {"first": 1, "last": 1, "keep": 0, "passes": max(1, passes)}
+        op = Op(op.instruction, {**op.values, **whole, **longest})
+        # Without `last` it does not wait for the slot of D.
+        early = Op(op.instruction, {**op.values, "last": 0})
         name = str(self.random.choice(list("aws")))
         load = legal_op(self.random, f"load_{name}", self.config)
         # As long as it can be without being far beyond the areas, from a register that is set.
@@ -218,7 +227,8 @@ class _Maker:
         return [
             point,
             encode(new("set", address=1, value=3 * self.area)),
-            *[encode(op)] * 3,
+            *[encode(early)] * 2,
+            encode(op),
             encode(load),
             encode(store),
             encode(op),
