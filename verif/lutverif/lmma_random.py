@@ -7,6 +7,7 @@ of buffers and loops is legal without a second description of the rules.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,7 +224,7 @@ class _Maker:
             columns=self.config.core.n,
             stride=self.config.aligned(self.config.core.n * 4),
         )
-        point = encode(new("set", address=0, value=self._int(0, 2) * self.area))
+        point = encode(new("set", address=0, value="aws".index(name) * self.area))
         return [
             point,
             encode(new("set", address=1, value=3 * self.area)),
@@ -240,10 +241,15 @@ class _Maker:
     def _set(self, area: int) -> tuple[int, list[int]]:
         """A register and what points it at some word of an area."""
         register = self._int(0, REGISTERS - 1)
-        place = self._int(0, self.area // 2) // self.config.word_bytes * self.config.word_bytes
-        if self._int(0, 7) == 0:
+        whole = self.config.word_bytes
+        # Some codes of ternary digits stand for none: weights are read as they were written.
+        ternary = self.config.core.table_digits == 3
+        if ternary and area == 1:
+            whole = math.lcm(whole, self.config.core.weight_beat_bytes)
+        place = self._int(0, self.area // 2) // whole * whole
+        if not ternary and self._int(0, 7) == 0:
             return register, []  # wherever it points
-        if self._int(0, 9) == 0:
+        if not ternary and self._int(0, 9) == 0:
             area = self._int(0, 3)
         return register, [encode(new("set", address=register, value=area * self.area + place))]
 
