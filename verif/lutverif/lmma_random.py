@@ -244,9 +244,11 @@ class _Maker:
         whole = self.config.word_bytes
         # Some codes of ternary digits stand for none: weights are read as they were written.
         ternary = self.config.core.table_digits == 3
+        most = self.area // 2
         if ternary and area == 1:
-            whole = math.lcm(whole, self.config.core.weight_beat_bytes)
-        place = self._int(0, self.area // 2) // whole * whole
+            beat = self.config.core.weight_beat_bytes
+            whole, most = math.lcm(whole, beat), max(0, self.area - self.config.w_beats * beat)
+        place = self._int(0, most) // whole * whole
         if not ternary and self._int(0, 7) == 0:
             return register, []  # wherever it points
         if not ternary and self._int(0, 9) == 0:
