@@ -71,14 +71,15 @@ CONFIGURATIONS = {
 
 
 def programs(seed: int, count: int, config: EngineConfig) -> Iterator[RandomProgram]:
-    """Legal ones and such that are spoilt in turn."""
+    """Legal ones and such that are spoilt in turn; for ternary digits, of which not every code
+    means something, only legal ones."""
     random = np.random.default_rng(seed)
-    for index in range(0, count, 2):
+    for index in range(0, count, 1 if config.core.table_digits == 3 else 2):
         found = program(random, config, size=int(random.integers(10, 60)))
         while len(found.words) >= config.program_words:
             found = program(random, config, size=10)
         yield found
-        if index + 1 < count:
+        if index + 1 < count and config.core.table_digits == 2:
             yield spoilt(random, found, config)
 
 

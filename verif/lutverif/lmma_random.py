@@ -7,6 +7,7 @@ of buffers and loops is legal without a second description of the rules.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,7 +197,16 @@ class _Maker:
         them at once: what is in the slots is still to be read."""
         op = self._any_lmma()
         whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
-        op = Op(op.instruction, {**op.values, **whole, "first": 1, "last": 1})
+        passes = min(
+            self.machine.left("w", op["w"], True) // ((op["w_type"] % 8 + 1) * op["steps"]),
+            self.machine.left("s", op["s"], True)
+            // ((1 + op["offset"]) * self.config.core.column_groups),
+            self.machine.left("a", op["a"], True) // op["steps"],
+        )
+        longest = {"first": 1, "last": 1, "keep": 0, "passes": max(1, passes)}
+        op = Op(op.instruction, {**op.values, **whole, **longest})
+        # Without `last` it does not wait for the slot of D.
+        early = Op(op.instruction, {**op.values, "last": 0})
         name = str(self.random.choice(list("aws")))
         load = legal_op(self.random, f"load_{name}", self.config)
         # As long as it can be without being far beyond the areas, from a register that is set.
@@ -214,11 +224,12 @@ class _Maker:
             columns=self.config.core.n,
             stride=self.config.aligned(self.config.core.n * 4),
         )
-        point = encode(new("set", address=0, value=self._int(0, 2) * self.area))
+        point = encode(new("set", address=0, value="aws".index(name) * self.area))
         return [
             point,
             encode(new("set", address=1, value=3 * self.area)),
-            *[encode(op)] * 3,
+            *[encode(early)] * 2,
+            encode(op),
             encode(load),
             encode(store),
             encode(op),
@@ -230,10 +241,17 @@ class _Maker:
     def _set(self, area: int) -> tuple[int, list[int]]:
         """A register and what points it at some word of an area."""
         register = self._int(0, REGISTERS - 1)
-        place = self._int(0, self.area // 2) // self.config.word_bytes * self.config.word_bytes
-        if self._int(0, 7) == 0:
+        whole = self.config.word_bytes
+        # Some codes of ternary digits stand for none: weights are read as they were written.
+        ternary = self.config.core.table_digits == 3
+        most = self.area // 2
+        if ternary and area == 1:
+            beat = self.config.core.weight_beat_bytes
+            whole, most = math.lcm(whole, beat), max(0, self.area - self.config.w_beats * beat)
+        place = self._int(0, most) // whole * whole
+        if not ternary and self._int(0, 7) == 0:
             return register, []  # wherever it points
-        if self._int(0, 9) == 0:
+        if not ternary and self._int(0, 9) == 0:
             area = self._int(0, 3)
         return register, [encode(new("set", address=register, value=area * self.area + place))]
 

@@ -22,7 +22,8 @@ class Gearbox(EngineUnit):
     source, sink: which of the widths; they change only with `clear`, which drops what is held.
     flush: a last piece of fewer bits may be taken. piece, valid, ready: as in a stream, but bits
     above the width are not defined in, and are 0 or of the pieces that follow out.
-    Cycle contract: a piece in and a piece out in every cycle in which there is room and enough.
+    Cycle contract: a piece in and a piece out in every cycle in which there is room, counting what
+    leaves, and enough; i_ready follows o_ready.
     """
 
     def __init__(
@@ -69,8 +70,7 @@ class Gearbox(EngineUnit):
             self.o_piece.eq(held),
             take.eq(self.o_valid & self.o_ready),
             left.eq(count - Mux(take, Mux(count >= size_out, size_out, count), 0)),
-            # Room is judged without what leaves, so that ready does not follow ready.
-            self.i_ready.eq(count <= units - size_in),
+            self.i_ready.eq(left <= units - size_in),
             put.eq(self.i_valid & self.i_ready),
         ]
         m.d.comb += piece.eq(self.i_piece)

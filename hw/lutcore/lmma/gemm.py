@@ -25,6 +25,7 @@ from lutcore.numbers import encode as codes_of
 from .config import LEVELS, EngineConfig
 from .encoding import Op, encode, new
 from .image import activation_rows, scale_beats, sections
+from .listing import cost
 from .roll import Loop, rolled
 
 __all__ = ["Gemm", "compile_gemm"]
@@ -213,9 +214,12 @@ class _Plan:
             slots[D] ^= first
             # What stays has alternated once an outer iteration, and is one load ahead.
             now = [o & 1 if buffer in self.staying else slots[buffer] for buffer in (A, W, S)]
-            yield from self.lmmas(section, (*now, slots[D]))
-            if after is not None:
-                yield from stream(*after)
+            lmmas = self.lmmas(section, (*now, slots[D]))
+            loads = [] if after is None else stream(*after)
+            # What takes longer goes first, so that it never waits for the other.
+            lanes = sum(cost(op, self.config).lanes for op in lmmas)
+            words = sum(cost(load.op, self.config).words for load in loads)
+            yield from [*loads, *lmmas] if words > lanes else [*lmmas, *loads]
             if i == 0 and first and o + 1 < outer:
                 yield from stay(o + 1)
             yield from stores

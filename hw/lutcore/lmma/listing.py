@@ -11,7 +11,7 @@ from .assembler import disassemble
 from .config import EngineConfig
 from .encoding import Op, Refusal, decode
 
-__all__ = ["Cost", "costs", "listing", "pass_cycles", "planes", "total"]
+__all__ = ["Cost", "cost", "costs", "listing", "pass_cycles", "planes", "total"]
 
 LEAST_ROUND = 3
 """Fewest cycles of a round of scales (`Rescale`)."""

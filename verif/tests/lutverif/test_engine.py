@@ -109,6 +109,31 @@ def test_a_store_is_read_by_the_next_load(model):
         assert (memory == expected).all()
 
 
+@pytest.mark.parametrize("load", ["load.a.8 a0, r2, rows=2, steps=16", "load.w w0, r2, beats=32",
+                                  "load.s s0, r2, beats=8"])  # fmt: skip
+def test_a_load_waits_until_its_slot_has_been_read(model, load):
+    """With two lmmas that have not begun to read it."""
+    whole = "rewind_a, rewind_w, rewind_s"
+    source = f"""
+        load.a.8 a0, r0, rows=2, steps=16, stride=32
+        load.w w0, r0, beats=32
+        load.s s0, r0, beats=8
+        set r1, 128
+        set r2, 64
+        {LMMA} a0, w0, s0, d0, steps=4, passes=4, first, {whole}
+        {LMMA} a0, w0, s0, d0, steps=4, passes=4, {whole}
+        {LMMA} a0, w0, s0, d0, steps=4, passes=4, last, {whole}
+        {load}
+        store.d.32 d0, r1, rows=2, columns=4, stride=16
+        halt"""
+    start = np.arange(256).astype(np.uint8)
+    expected = start.copy()
+    assert lmma.run(assemble(source), expected, SMALL)[0] == (Cause.HALT, 10)
+    memory = start.copy()
+    model.execute(assemble(source), memory)
+    assert (memory == expected).all()
+
+
 @pytest.mark.parametrize(
     ("bad", "at"), [(16, 0), (128, 6), (1024, None)], ids=["read", "write", "elsewhere"]
 )
