@@ -47,7 +47,7 @@ def floating(role: str, values: dict[str, Any]) -> Built:
     return Built(
         role=role,
         unit=unit,
-        arithmetic=("dot", "column"),
+        arithmetic=("dot", "accumulator"),
         m=config.m,
         n=config.n,
         k=config.k,
