@@ -58,7 +58,7 @@ def by_format(results: Results) -> Section:
             "Activations “int8 in 8 bits” are rounded to tables of 8 bits; all other integers "
             "are summed exactly.",
         ],
-        tables,
+        [table for table in tables if table.rows],
         [Plot(f"{unit} a product at the best tile, all in", plot)] if plot.data else [],
     )
 

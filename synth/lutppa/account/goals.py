@@ -80,8 +80,8 @@ def _share(results: Results) -> float | None:
 
 
 _MAC = (
-    "the INT8 MAC is itself at 18 µm², 2.7 times below its mark of 50; a lane pays for a plane "
-    "an entry bit's selection, negation and addition, and twice at two bits"
+    "the INT8 MAC is itself far below its mark; a lane pays for a plane an entry bit's selection "
+    "and addition, and twice at two bits"
 )
 _NATIVE = (
     "a native lane selects a multiple of each activation and adds it once, without a table; a "

@@ -29,6 +29,9 @@ WEIGHTS = ("w1", "w2", "w4", "ternary", "ordinary")
 LARGEST = 4096
 """Products a cycle up to which a design may choose its best tile."""
 
+SMALLEST = 512
+"""Products a cycle from which the area of all is compared: in smaller tiles little is shared."""
+
 TABLE_BITS = 8
 """Bits of an entry from which a rounded table loses no accuracy that matters (docs/numerics.md)."""
 
@@ -196,7 +199,8 @@ class Results:
     ) -> Area | None:
         """The smallest area per product of a role for these formats.
 
-        Of all tiles of up to LARGEST products, or of exactly `products` of them.
+        Of all tiles of up to LARGEST products, or of exactly `products` of them; all in of no
+        smaller ones than SMALLEST.
         """
         return least(
             (
@@ -206,6 +210,7 @@ class Results:
                 and area.activations == activations
                 and weights in area.cycles
                 and (area.products == products if products else area.products <= LARGEST)
+                and (not all_in or area.products >= SMALLEST)
             ),
             lambda area: area.per_product(weights, all_in),
         )

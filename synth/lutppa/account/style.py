@@ -9,6 +9,10 @@ __all__ = ["COLOURS", "MARKS", "bars", "figure"]
 COLOURS = ("#2f5d8a", "#e0a458", "#6b9a5b", "#b3544a", "#7d6aa3", "#4aa0a8", "#8a6d4b", "#5f6b7a")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
 
+_TICKS = [digit * 10**place for place in range(-3, 9) for digit in (1, 2, 5)]
+_LOG = {"type": "log", "tickvals": _TICKS, "ticktext": [f"{tick:,.9g}" for tick in _TICKS]}
+"""An axis whose every label is a whole number; by itself plotly would write 2 for 20 and 200."""
+
 
 def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Figure:
     """An empty figure with these titles of axes."""
@@ -25,8 +29,8 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> Figur
         legend={"orientation": "h", "yanchor": "top", "y": -0.24, "x": 0},
         hovermode="closest",
         # Any other type is found out from the data; words would not fit a linear axis.
-        xaxis={**axis, "title": x, **({"type": "log", "dtick": "D2"} if log_x else {})},
-        yaxis={**axis, "title": y, **({"type": "log", "dtick": "D2"} if log_y else {})},
+        xaxis={**axis, "title": x, **(_LOG if log_x else {})},
+        yaxis={**axis, "title": y, **(_LOG if log_y else {})},
     )
     if not log_y:
         shown.update_yaxes(rangemode="tozero")
