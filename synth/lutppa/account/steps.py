@@ -126,7 +126,7 @@ def _steps(
             found.append((step.label, area))
         else:
             absent.append(f"{step.role} in {step.activations}")
-    if len(found) < 2:
+    if len(found) < 2 or found[0][0] != wanted[0].label:
         raise Missing(f"not measured: {', '.join(absent)}")
     values = [with_tables(area, weights) for _, area in found]
     numbers = [f"{i}" for i in range(1, len(found) + 1)]
