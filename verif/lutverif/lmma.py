@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lutcore.config import TRIT_CODE_BITS, TRITS, TensorCoreConfig
 from lutcore.errors import InputError
 from lutcore.formats import ACTIVATIONS, SCALES
-from lutcore.layout import fold_ternary, unfold
+from lutcore.layout import OFFSET_ZERO, fold_ternary, unfold
 from lutcore.lmma.config import LEVELS, REGISTERS, EngineConfig
 from lutcore.lmma.encoding import Cause, Op, Refusal, decode, illegal
 from lutcore.numbers import decode as values_of
@@ -321,6 +321,8 @@ class Machine:
         total = golden.lookup(block.tables, whole, equal, core).total
         for round in range(1 + op["offset"]):
             scale, zero = self._scales(op)
+            if round and not core.zero_bits:
+                zero = np.full_like(zero, OFFSET_ZERO)
             final = output if round == op["offset"] or output == "int32" else None
             shown = total if round == 0 else None
             _, exponent, nonfinite = block.aligned
@@ -343,7 +345,7 @@ class Machine:
         both = self.config.scale_bits + core.zero_bits
         pairs = _bits(beats, core.rescale_columns, both).reshape(-1)
         codes = pairs & ((1 << fmt.bits) - 1)
-        sign = 1 << (core.zero_bits - 1)
+        sign = 1 << core.zero_bits >> 1
         zeros = ((pairs >> self.config.scale_bits) ^ sign) - sign
         return values_of(codes, fmt).astype(np.float32), zeros
 

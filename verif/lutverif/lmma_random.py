@@ -115,8 +115,8 @@ def _scales(random: np.random.Generator, config: EngineConfig) -> NDArray[np.uin
     values = random.standard_normal(shape) * 2.0 ** random.integers(-10, 10, shape)
     codes = codes_of(rounded(values, fmt), fmt).astype(np.int64)  # type: ignore[arg-type]
     codes = np.where(random.integers(0, 40, shape) == 0, random.integers(0, 1 << fmt.bits), codes)
-    limit = 1 << (core.zero_bits - 1)
-    pairs = np.stack([codes, random.integers(-limit, limit, shape)], axis=-1)
+    fits = core.zero_range
+    pairs = np.stack([codes, random.integers(fits.start, fits.stop, shape)], axis=-1)
     return bits_packed(pairs, [config.scale_bits, core.zero_bits])
 
 

@@ -113,6 +113,24 @@ async def cycle_contract(dut: Any) -> None:
 
 
 @cocotb.test()
+async def resets_in_the_middle_of_a_block(dut: Any) -> None:
+    """A block of which any number of steps was loaded leaves nothing behind."""
+    config, rng = configuration(), np.random.default_rng(9)
+    bench, payloads = Bench(dut, INPUTS, OUTPUTS), Payloads(config)
+    await bench.reset()
+    for loaded in range(1, config.block // config.k):
+        whole = _beats([_pass(rng, 1)], payloads, rng)
+        started = whole["i_activations"][:loaded]
+        bench.send({"i_passes": whole["i_passes"], "i_activations": started})
+        for _ in range(loaded + 3):
+            await bench.clock()
+        assert not bench.inputs["i_activations"].queue
+        await bench.reset()
+        bench.send(_beats([_pass(rng, 1) for _ in range(2)], payloads, rng))
+        await bench.finish()
+
+
+@cocotb.test()
 async def kept_blocks(dut: Any) -> None:
     """A pass with `keep` takes no activations and one cycle; a block loads behind two of them."""
     config, rng = configuration(), np.random.default_rng(7)

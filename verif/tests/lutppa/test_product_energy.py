@@ -89,9 +89,9 @@ def test_a_wrong_netlist_gives_no_figure(generic_volts):
         measured(read_netlist(text, synthesis.top, generic_volts), stimulus, Conditions())
 
     run(synthesis.netlist)
-    assert "XOR2 " in synthesis.netlist
+    assert "NAND2 " in synthesis.netlist
     with pytest.raises(WrongNetlist, match=r"^o_psums of native .* are not the golden model's$"):
-        run(synthesis.netlist.replace("XOR2 ", "XNOR2 ", 1))
+        run(synthesis.netlist.replace("NAND2 ", "NOR2 ", 1))
 
 
 def test_what_a_design_does_not_take(generic_volts):
