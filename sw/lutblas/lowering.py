@@ -98,8 +98,8 @@ class Route:
 
     @property
     def lossless(self) -> bool:
-        """Whether every weight comes out exactly."""
-        return self.error == 0
+        """Whether every weight comes out exactly: no affine route rounds as a rounded type does."""
+        return self.error == 0 and not (self.dtype.rounded and self.kind == "affine")
 
     @property
     def planes(self) -> int:
@@ -161,7 +161,10 @@ def lower(dtype: DataType, config: TensorCoreConfig, codes: tuple[int, ...] | No
     """
     chosen = tuple(int(c) for c in dtype.codes) if codes is None else codes
     found: list[Route] = []
-    for kind, parts, base in _candidates(dtype, config, chosen):
+    for kind, wanted, constant in _candidates(dtype, config, chosen):
+        parts, base = _within(wanted, constant, config)
+        if dtype.rounded and base != constant:
+            continue  # half a sum of rounded levels is known only where it is 0
         ready = [_with_pieces(part, dtype) for part in parts]
         if None not in ready and (base == 0 or _pieces(base, dtype) == 1 or dtype.rounded):
             whole = tuple(part for part in ready if part is not None)
@@ -275,6 +278,18 @@ def _affine(
 def _holds(config: TensorCoreConfig, zero: Fraction | int) -> bool:
     """Whether `zero` is a z' of the core."""
     return zero.denominator == 1 and int(zero) in config.zero_range
+
+
+def _within(
+    parts: list[Part], base: Fraction, config: TensorCoreConfig
+) -> tuple[list[Part], Fraction]:
+    """The same sum with z' that the core holds: those that it does not hold are in the base."""
+    held = [part if _holds(config, part.zero) else replace(part, zero=0) for part in parts]
+    moved = sum(
+        (part.unit * (part.zero - own.zero) / 2 for part, own in zip(parts, held, strict=True)),
+        Fraction(0),
+    )
+    return held, base - moved
 
 
 def _divided(
@@ -418,7 +433,7 @@ def _walsh(
             unit = 2 * quantum * abs(int(spectrum[subset])) / size
             parts.append(Part(digits, False, unit, 0))
     # z' takes the constant where all planes together, or one, can.
-    if base and _holds(config, -1) and base == sum(part.unit for part in parts) / 2:
+    if base and base == sum(part.unit for part in parts) / 2:
         parts, base = [replace(part, zero=-1) for part in parts], Fraction(0)
     for index, part in enumerate(parts):
         zero = -2 * base / part.unit

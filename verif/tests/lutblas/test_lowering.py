@@ -58,6 +58,20 @@ def test_every_type_is_exact(name: str, config: str) -> None:
     check(lower(TYPES[name], CONFIGS[config]))
 
 
+@pytest.mark.parametrize("weight_bits", [1, 2, 8])
+@pytest.mark.parametrize("name", TYPES)
+def test_cores_without_zero_points(name: str, weight_bits: int) -> None:
+    """What no z' holds is an offset."""
+    check(lower(TYPES[name], TensorCoreConfig(m=1, n=2, weight_bits=weight_bits, zero_bits=0)))
+
+
+def test_rounded_levels_without_zero_points() -> None:
+    """Half the sum of the outermost levels, each rounded with its scale, is exact only if 0."""
+    config = TensorCoreConfig(m=1, n=2, zero_bits=0)
+    check(lower(codebook([-1.0, -0.25, 0.0, 1.0]), config))
+    assert not lower(codebook([-1.0, -0.25, 0.0, 0.75]), config).lossless
+
+
 @pytest.mark.parametrize(
     ("name", "config", "kind", "planes", "passes"),
     [
