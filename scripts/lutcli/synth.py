@@ -46,12 +46,15 @@ def synth(
     chosen = configuration(preset, config)
     # Imported here: Yosys takes a while to load.
     if fpga is None:
+        if not place:
+            raise InputError("--no-place belongs to --fpga")
         from lutppa import report
 
         report.main(chosen, out, liberty, unit, clock)
         return
-    if liberty is not None:
-        raise InputError(f"--fpga {fpga} and --liberty {liberty}: one of the two would do")
+    for name, value in (("--liberty", liberty), ("--clock", clock)):
+        if value is not None:
+            raise InputError(f"--fpga {fpga} and {name} {value}: one of the two would do")
     from lutppa import fpga_report
 
     fpga_report.main(chosen, out, fpga, unit, place=place)

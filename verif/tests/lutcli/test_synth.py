@@ -13,6 +13,11 @@ from lutcli.main import main
             "--fpga ecp5 and --liberty x.lib: one of the two would do",
         ),
         (
+            ["--fpga", "ecp5", "--clock", "1000"],
+            "--fpga ecp5 and --clock 1000.0: one of the two would do",
+        ),
+        (["--no-place"], "--no-place belongs to --fpga"),
+        (
             ["--fpga", "ECP5"],
             "fpga: family 'ECP5' is unknown; known are ecp5, ice40, xc7, gowin",
         ),
