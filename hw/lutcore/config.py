@@ -301,8 +301,7 @@ class TensorCoreConfig:
     def difference_bits(self) -> int:
         """Width of the sum over all planes minus z' times the sum of activations."""
         # A round of offsets has no planes, and z' = -2 even where there is none else.
-        zero_limit = 1 << (self.zero_bits - 1) if self.zero_bits else 0
-        return _signed_bits(max(2, self._planes + zero_limit) * self._sum_limit)
+        return _signed_bits(max(2, self._planes - self.zero_range.start) * self._sum_limit)
 
     @property
     def zero_range(self) -> range:

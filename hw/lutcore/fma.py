@@ -275,10 +275,10 @@ class Fma(Unit):
         m.d.comb += shifted.eq(size[: width + 1] << shift)
         field = Signal(exponent)
         m.d.comb += field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0))
-        low = len(shifted) - digits
-        kept = Cat(
-            shifted[: low - 1].any(), shifted[low - 1 :]
-        )  # one bit stands for all lower ones
+        # Above `low` bits come the digits of FP32: one half of the last place, one for all below.
+        low = 2
+        below = len(shifted) - digits - 1
+        kept = Cat(shifted[:below].any(), shifted[below:])
         normalised = Cat(kept, field)
         if piped:
             if c.raw:
@@ -288,7 +288,6 @@ class Fma(Unit):
             field = normalised[len(kept) :]
         kind_4, sign = held(piped, "kind_4", kind_3), held(piped, "sign_4", sign)
         special, nan = held(piped, "special_4", special), held(piped, "nan_4", nan)
-        low = 2
 
         # Round to nearest even, pack.
         def last_place(fmt: FloatFormat) -> int:

@@ -33,6 +33,14 @@ class Queue(BaseUnit):
             "o": Out(stream.Signature(self.shape)),
         }
 
+    def joined(self, m: Module, name: str) -> tuple[Any, Any]:
+        """The streams into and out of the queue, which becomes submodule `name` of m."""
+        i, o = (
+            self.signature.members[side].signature.create(path=(f"{name}_{side}",)) for side in "io"
+        )
+        m.submodules[name] = self.place(i=i, o=o)
+        return i, o
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # Verilog has no address of no bits.

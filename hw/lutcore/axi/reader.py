@@ -57,22 +57,14 @@ class AxiReader(BaseUnit):
         m = Module()
         port = self.parameters.port
         bursts = self.bursts.signature.members["o_bursts"].signature.create(path=("bursts",))
-        ends_in, ends = (
-            self.ends.signature.members[name].signature.create(path=(f"ends_{name}",))
-            for name in "io"
-        )
-        beats_in, beats = (
-            self.beats.signature.members[name].signature.create(path=(f"beats_{name}",))
-            for name in "io"
-        )
         m.submodules.bursts = self.bursts.place(
             i_requests=self.i_reads,
             i_offered=self.m_axi_arvalid,
             i_flush=self.i_flush,
             o_bursts=bursts,
         )
-        m.submodules.ends = self.ends.place(i=ends_in, o=ends)
-        m.submodules.beats = self.beats.place(i=beats_in, o=beats)
+        ends_in, ends = self.ends.joined(m, "ends")
+        beats_in, beats = self.beats.joined(m, "beats")
         m.d.comb += [
             # Once room in the queue shows a burst, only that burst can fill it: ARVALID stays.
             self.m_axi_arvalid.eq(bursts.valid & ends_in.ready),

@@ -65,18 +65,9 @@ class AxiWriter(BaseUnit):
         m = Module()
         port = self.parameters.port
         bursts = self.bursts.signature.members["o_bursts"].signature.create(path=("bursts",))
-        sides: dict[str, Any] = {}
-        for name in ("lengths", "ends", "results"):
-            queue = getattr(self, name)
-            i, o = (
-                queue.signature.members[side].signature.create(path=(f"{name}_{side}",))
-                for side in "io"
-            )
-            m.submodules[name] = queue.place(i=i, o=o)
-            sides[name] = i, o
-        lengths_in, lengths = sides["lengths"]
-        ends_in, ends = sides["ends"]
-        results_in, results = sides["results"]
+        lengths_in, lengths = self.lengths.joined(m, "lengths")
+        ends_in, ends = self.ends.joined(m, "ends")
+        results_in, results = self.results.joined(m, "results")
         m.submodules.bursts = self.bursts.place(
             i_requests=self.i_writes,
             i_offered=self.m_axi_awvalid,

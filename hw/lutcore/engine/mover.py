@@ -7,6 +7,7 @@ i_moves -> requester -> o_requests
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -21,6 +22,22 @@ from .gearbox import Gearbox
 from .unit import LOADS, EngineUnit, queued
 
 __all__ = ["Mover"]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Where a move is.
+
+    begin         the first cycle of a row
+    row, index    of rows, and of items in the row
+    items, words  of the row that are left
+    """
+
+    begin: Signal
+    row: Signal
+    items: Signal
+    words: Signal
+    index: Signal
 
 
 class Mover(EngineUnit):
@@ -120,8 +137,9 @@ class Mover(EngineUnit):
         m.d.comb += working.eq(active & ~begin)
         load_done, store_done = Signal(), Signal()
         m.d.comb += row_done.eq(working & Mux(move.store, store_done, load_done))
-        self._load(m, move, working & ~move.store, begin, row, items, words, index, load_done)
-        self._store(m, move, working & move.store, begin, row, items, words, index, store_done)
+        at = _Row(begin, row, items, words, index)
+        self._load(m, move, at, working & ~move.store, load_done)
+        self._store(m, move, at, working & move.store, store_done)
 
         # Errors: the first one, with the instruction whose data it is.
         bad_read = self.i_reads.valid & self.i_reads.ready & self.i_reads.payload.error
@@ -183,18 +201,7 @@ class Mover(EngineUnit):
             m.d.sync += self._written_at.eq(move["at"])
         return reads_left, unanswered
 
-    def _load(
-        self,
-        m: Module,
-        move: Any,
-        working: Value,
-        begin: Value,
-        row: Value,
-        items: Value,
-        words: Value,
-        index: Value,
-        done: Value,
-    ) -> None:
+    def _load(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Words into items of the move's width, items into their buffer."""
         reads, sink = self.i_reads, Signal(range(len(self.load.sinks)), name="item_width")
         item = Signal(max(self.load.sinks))
@@ -205,12 +212,12 @@ class Mover(EngineUnit):
         with m.If(move.a):
             m.d.comb += sink.eq(move.width)
         m.submodules.load = self.load.place(
-            clear=begin,
+            clear=at.begin,
             flush=Const(0, 1),
             source=Const(0, 1),
             sink=sink,
             i_piece=reads.payload.word,
-            i_valid=reads.valid & working & (words != 0),
+            i_valid=reads.valid & working & (at.words != 0),
             i_ready=room,
             o_piece=item,
             o_valid=valid,
@@ -218,9 +225,9 @@ class Mover(EngineUnit):
         )
         put = valid & ready
         m.d.comb += [
-            reads.ready.eq(working & (words != 0) & room),
-            ready.eq(working & (items != 0)),
-            done.eq(put & (items == 1)),
+            reads.ready.eq(working & (at.words != 0) & room),
+            ready.eq(working & (at.items != 0)),
+            done.eq(put & (at.items == 1)),
             self.read_words.eq(reads.valid & reads.ready),
             self.write_w.eq(put & move.w),
             self.write_s.eq(put & move.s),
@@ -230,9 +237,9 @@ class Mover(EngineUnit):
             self.data_program.eq(item),
         ]
         with m.If(self.read_words):
-            m.d.sync += words.eq(words - 1)
+            m.d.sync += at.words.eq(at.words - 1)
         with m.If(put):
-            m.d.sync += [items.eq(items - 1), index.eq(index + 1)]
+            m.d.sync += [at.items.eq(at.items - 1), at.index.eq(at.index + 1)]
         # A row of the core gets its codes, each as wide as the widest; with the first row come the
         # zeros of the rows that the tile does not have.
         core = self.config.core
@@ -245,26 +252,15 @@ class Mover(EngineUnit):
                 for i in range(core.k):
                     m.d.comb += view[i].eq(item[i * bits : (i + 1) * bits])
         for i in range(core.m):
-            here = row == i
-            beyond = (row == 0) & (move.rows < i)
+            here = at.row == i
+            beyond = (at.row == 0) & (move.rows < i)
             part = self.data_a[i * len(codes) : (i + 1) * len(codes)]
             m.d.comb += [
                 self.write_a[i].eq(put & move.a & (here | beyond)),
                 part.eq(Mux(here, codes, 0)),
             ]
 
-    def _store(
-        self,
-        m: Module,
-        move: Any,
-        working: Value,
-        begin: Value,
-        row: Value,
-        items: Value,
-        words: Value,
-        index: Value,
-        done: Value,
-    ) -> None:
+    def _store(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Columns of the row into words, and which bytes of the last one count."""
         core, c, writes = self.config.core, self.config, self.o_writes
         bits = c.output_bits
@@ -273,7 +269,7 @@ class Mover(EngineUnit):
         word = Signal(c.word_bits)
         # Results lie by column, rows inside; only this row's go on.
         row_codes = [
-            Value.cast(self.read_data).word_select(column * core.m + row, bits)
+            Value.cast(self.read_data).word_select(column * core.m + at.row, bits)
             for column in range(core.rescale_columns)
         ]
         piece = Signal(max(self.store.sources))
@@ -284,21 +280,21 @@ class Mover(EngineUnit):
         columns = core.rescale_columns
         taken = fetched & room
         m.d.comb += [
-            fetch.eq(working & (items != 0) & (~fetched | room)),
+            fetch.eq(working & (at.items != 0) & (~fetched | room)),
             self.read_enable.eq(fetch),
-            self.read_address.eq(Cat(index[: index_bits(core.column_groups)], move.slot)),
+            self.read_address.eq(Cat(at.index[: index_bits(core.column_groups)], move.slot)),
         ]
         with m.If(fetch):
             m.d.sync += [
-                items.eq(Mux(items > columns, items - columns, 0)),
-                index.eq(index + 1),
+                at.items.eq(Mux(at.items > columns, at.items - columns, 0)),
+                at.index.eq(at.index + 1),
                 fetched.eq(1),
             ]
-        with m.Elif(taken | begin):
+        with m.Elif(taken | at.begin):
             m.d.sync += fetched.eq(0)
         m.submodules.store = self.store.place(
-            clear=begin,
-            flush=working & (items == 0) & ~fetched,
+            clear=at.begin,
+            flush=working & (at.items == 0) & ~fetched,
             source=move.width[0] if len(self.store.sources) > 1 else Const(0, 1),
             sink=Const(0, 1),
             i_piece=piece,
@@ -312,18 +308,18 @@ class Mover(EngineUnit):
         left = Signal(range(core.n * bits // 8 + 1), name="bytes_left")
         size = Signal.like(left, name="row_size")
         m.d.comb += size.eq(move["items"] << (1 + move.width))
-        with m.If(begin):
+        with m.If(at.begin):
             m.d.sync += left.eq(size)
         moved = writes.valid & writes.ready
         m.d.comb += [
             writes.valid.eq(valid & working),
             writes.payload.word.eq(word),
             writes.payload.strobe.eq(Cat(left > i for i in range(c.word_bytes))),
-            done.eq(moved & (words == 1)),
+            done.eq(moved & (at.words == 1)),
             self.written_words.eq(moved),
         ]
         with m.If(moved):
             m.d.sync += [
-                words.eq(words - 1),
+                at.words.eq(at.words - 1),
                 left.eq(Mux(left > c.word_bytes, left - c.word_bytes, 0)),
             ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -11,8 +9,8 @@ import numpy as np
 
 from lutppa.baselines import golden
 from lutppa.baselines.config import BaselineConfig
+from lutppa.bench.rounds import configuration, moves, traffic
 from lutverif.bench.payloads import join
-from lutverif.bench.runner import CONFIGURATION
 from lutverif.bench.streams import Bench
 
 INPUTS, OUTPUTS = ("i_activations", "i_weights"), ("o_psums",)
@@ -52,39 +50,20 @@ def _block(rng: np.random.Generator, config: BaselineConfig) -> dict[str, list[i
     return beats | {"o_psums": [join((sums.T, c.accumulator_bits))]}
 
 
-def _traffic(
-    rng: np.random.Generator, config: BaselineConfig, count: int
-) -> tuple[dict[str, list[int]], list[int]]:
-    """Beats of `count` blocks, and the steps of each."""
-    blocks = [_block(rng, config) for _ in range(count)]
-    names = (*INPUTS, *OUTPUTS)
-    beats = {name: [word for block in blocks for word in block[name]] for name in names}
-    return beats, [len(block["i_weights"]) for block in blocks]
-
-
-def _configuration() -> BaselineConfig:
-    return BaselineConfig.from_json(Path(os.environ[CONFIGURATION]).read_text())
-
-
 @cocotb.test()
 async def random_blocks(dut: Any) -> None:
     """Blocks of every kind; stalls on all streams; resets in the middle."""
-    config, rng = _configuration(), np.random.default_rng(21)
+    config, rng = BaselineConfig.from_json(configuration()), np.random.default_rng(21)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.exercise(lambda: _traffic(rng, config, 8)[0], 18)
+    await bench.exercise(lambda: traffic(lambda: _block(rng, config), 8)[0], 18)
 
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
     """Psums two cycles after the last step of a block, and no idle cycle between blocks."""
-    config, rng = _configuration(), np.random.default_rng(22)
+    config, rng = BaselineConfig.from_json(configuration()), np.random.default_rng(22)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.reset()
-    beats, steps = _traffic(rng, config, 12)
-    bench.send(beats)
-    await bench.finish()
-    taken = bench.inputs["i_weights"].moves
-    assert taken == bench.inputs["i_activations"].moves
-    assert taken == list(range(taken[0], taken[0] + len(taken))), "a gap"
+    beats, steps = traffic(lambda: _block(rng, config), 12)
+    taken = await moves(bench, beats)
     ends = np.cumsum(steps) - 1
     assert bench.outputs["o_psums"].moves == [taken[end] + 2 for end in ends]

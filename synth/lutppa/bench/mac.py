@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -13,8 +11,8 @@ from numpy.typing import NDArray
 from lutcore.formats import FloatFormat
 from lutppa.baselines.golden_mac import matmul, narrow_codes
 from lutppa.baselines.mac_config import NARROW, MacConfig
+from lutppa.bench.rounds import configuration, moves, traffic
 from lutverif.bench.payloads import join
-from lutverif.bench.runner import CONFIGURATION
 from lutverif.bench.streams import Bench
 
 INPUTS, OUTPUTS = ("i_activations", "i_weights"), ("o_results",)
@@ -93,40 +91,21 @@ def _round(rng: np.random.Generator, config: MacConfig) -> dict[str, list[int]]:
     return beats
 
 
-def _traffic(
-    rng: np.random.Generator, config: MacConfig, count: int
-) -> tuple[dict[str, list[int]], list[int]]:
-    """Beats of `count` rounds, and the steps that each takes."""
-    rounds = [_round(rng, config) for _ in range(count)]
-    names = (*INPUTS, *OUTPUTS)
-    beats = {name: [word for beat in rounds for word in beat[name]] for name in names}
-    return beats, [len(beat["i_weights"]) for beat in rounds]
-
-
-def _configuration() -> MacConfig:
-    return MacConfig.from_json(Path(os.environ[CONFIGURATION]).read_text())
-
-
 @cocotb.test()
 async def random_rounds(dut: Any) -> None:
     """Sums of every kind; stalls on all streams; resets in the middle."""
-    config, rng = _configuration(), np.random.default_rng(23)
+    config, rng = MacConfig.from_json(configuration()), np.random.default_rng(23)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.exercise(lambda: _traffic(rng, config, 12)[0], 18)
+    await bench.exercise(lambda: traffic(lambda: _round(rng, config), 12)[0], 18)
 
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
     """Results 2 + stages cycles after the last steps of a round, and no idle cycle between."""
-    config, rng = _configuration(), np.random.default_rng(24)
+    config, rng = MacConfig.from_json(configuration()), np.random.default_rng(24)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.reset()
-    beats, steps = _traffic(rng, config, 12)
-    bench.send(beats)
-    await bench.finish()
-    taken = bench.inputs["i_weights"].moves
-    assert taken == bench.inputs["i_activations"].moves
-    assert taken == list(range(taken[0], taken[0] + len(taken))), "a gap"
+    beats, steps = traffic(lambda: _round(rng, config), 12)
+    taken = await moves(bench, beats)
     tiles = config.stages + 1
     ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
     assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.stages for end in ends]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -13,8 +11,8 @@ from lutppa.baselines.dequantise import CoreConfig
 from lutppa.baselines.golden_mac import dequantised, matmul, narrow_codes
 from lutppa.baselines.mac_config import NARROW
 from lutppa.bench.mac import LONGEST, numbers
+from lutppa.bench.rounds import configuration, moves, traffic
 from lutverif.bench.payloads import join
-from lutverif.bench.runner import CONFIGURATION
 from lutverif.bench.streams import Bench
 
 INPUTS, OUTPUTS = ("i_activations", "i_weights", "i_scales"), ("o_results",)
@@ -52,40 +50,21 @@ def _round(rng: np.random.Generator, config: CoreConfig) -> dict[str, list[int]]
     return beats
 
 
-def _traffic(
-    rng: np.random.Generator, config: CoreConfig, count: int
-) -> tuple[dict[str, list[int]], list[int]]:
-    """Beats of `count` rounds, and the steps that each takes."""
-    rounds = [_round(rng, config) for _ in range(count)]
-    names = (*INPUTS, *OUTPUTS)
-    beats = {name: [word for beat in rounds for word in beat[name]] for name in names}
-    return beats, [len(beat["i_weights"]) for beat in rounds]
-
-
-def _configuration() -> CoreConfig:
-    return CoreConfig.from_json(Path(os.environ[CONFIGURATION]).read_text())
-
-
 @cocotb.test()
 async def random_rounds(dut: Any) -> None:
     """Codes, scales and zero points of every kind; stalls on all streams; resets in the middle."""
-    config, rng = _configuration(), np.random.default_rng(25)
+    config, rng = CoreConfig.from_json(configuration()), np.random.default_rng(25)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.exercise(lambda: _traffic(rng, config, 12)[0], 18)
+    await bench.exercise(lambda: traffic(lambda: _round(rng, config), 12)[0], 18)
 
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
     """Groups and sums without a gap; results 2 + stages cycles after their last steps."""
-    config, rng = _configuration(), np.random.default_rng(26)
+    config, rng = CoreConfig.from_json(configuration()), np.random.default_rng(26)
     bench = Bench(dut, INPUTS, OUTPUTS)
-    await bench.reset()
-    beats, steps = _traffic(rng, config, 12)
-    bench.send(beats)
-    await bench.finish()
-    taken = bench.inputs["i_weights"].moves
-    assert taken == bench.inputs["i_activations"].moves
-    assert taken == list(range(taken[0], taken[0] + len(taken))), "a gap"
+    beats, steps = traffic(lambda: _round(rng, config), 12)
+    taken = await moves(bench, beats)
     tiles = config.mac.stages + 1
     ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
     assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.mac.stages for end in ends]
