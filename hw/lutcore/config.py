@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from .errors import ConfigError
+from .errors import ConfigError, check_range
 from .formats import (
     ACTIVATIONS,
     OUTPUTS,
@@ -114,8 +114,7 @@ class TensorCoreConfig:
             ("rescale_columns", 1, 4096),
             ("pipeline", 0, 2),
         ):
-            if not low <= getattr(self, field) <= high:
-                raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
+            check_range(field, getattr(self, field), low, high)
         if self.zero_bits and not 2 <= self.zero_bits <= 16:
             raise ConfigError(f"zero_bits must be 0 or 2..16, not {self.zero_bits}")
         if self.lanes > MAX_LANES:

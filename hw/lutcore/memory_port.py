@@ -17,25 +17,9 @@ from dataclasses import dataclass
 
 from amaranth.lib import data
 
-from .errors import ConfigError
+from .errors import check_power_of_two, check_range
 
-__all__ = ["MemoryPort", "check_power_of_two", "check_range"]
-
-
-def check_range(field: str, value: object, low: int, high: int) -> None:
-    """ConfigError unless the integer `value` of `field` is in low..high."""
-    if type(value) is not int:
-        raise ConfigError(f"{field} must be an integer, not {value!r}")
-    if not low <= value <= high:
-        raise ConfigError(f"{field} must be {low}..{high}, not {value}")
-
-
-def check_power_of_two(field: str, value: int, low: int, high: int) -> None:
-    """ConfigError unless `value` of `field` is a power of two in low..high."""
-    check_range(field, value, low, high)
-    if value & (value - 1):
-        below = 1 << (value.bit_length() - 1)
-        raise ConfigError(f"{field} must be a power of two, not {value}; {below} would do")
+__all__ = ["MemoryPort"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ from typing import Any
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutcore.errors import ConfigError
-from lutcore.memory_port import check_power_of_two, check_range
+from lutcore.errors import ConfigError, check_power_of_two, check_range
 
 __all__ = [
     "BURST_INCR",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lutcore.memory_port import MemoryPort, check_power_of_two, check_range
+from lutcore.errors import check_power_of_two, check_range
+from lutcore.memory_port import MemoryPort
 
 from .bus import AxiReadSignature, AxiSignature, AxiWriteSignature
 

@@ -11,8 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lutcore.errors import ConfigError
-from lutcore.memory_port import check_range
+from lutcore.errors import ConfigError, check_range
 
 __all__ = [
     "COUNTERS",

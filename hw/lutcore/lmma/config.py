@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from lutcore.config import TensorCoreConfig
-from lutcore.errors import ConfigError
+from lutcore.errors import ConfigError, check_range
 from lutcore.formats import FloatFormat, IntegerFormat
 
 __all__ = ["LEVELS", "REGISTERS", "EngineConfig"]
@@ -54,8 +54,7 @@ class EngineConfig:
             ("s_beats", 2 * self.core.column_groups, 1 << 16),
             ("program_words", 2, 1 << 16),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} must be {low}..{high}, not {getattr(self, name)}")
+            check_range(name, getattr(self, name), low, high)
         if self.word_bytes not in (4, 8, 16, 32, 64, 128):
             raise ConfigError(
                 f"word_bytes must be a power of two from 4 to 128, not {self.word_bytes}"

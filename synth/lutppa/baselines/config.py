@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from amaranth.hdl import signed
 from amaranth.lib import data, stream
 
-from lutcore.errors import ConfigError
+from lutcore.errors import ConfigError, check_range
 
 __all__ = ["CODINGS", "DESIGNS", "BaselineConfig", "BaselineLayouts"]
 
@@ -104,8 +104,7 @@ class BaselineConfig:
             ("block", 1, 65536),
             ("psum_bits", 0, 64),
         ):
-            if not low <= getattr(self, field) <= high:
-                raise ConfigError(f"{field} must be {low}..{high}, not {getattr(self, field)}")
+            check_range(field, getattr(self, field), low, high)
         low, high = (2, 6) if self.design in TABLES else (1, 1)
         if not low <= self.lookup_group <= high:
             raise ConfigError(
