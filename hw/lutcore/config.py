@@ -66,7 +66,7 @@ class TensorCoreConfig:
     scales           names of the weight scale formats built in (formats.SCALES)
     outputs          names of the result formats built in (formats.OUTPUTS), one a float format
     rescale_columns  columns rescaled in a cycle; divides n
-    pipeline         registers for a faster clock (0 to 2); 0 has the least area
+    pipeline         registers for a faster clock (0 to 3); 0 has the least area
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
     widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
@@ -112,7 +112,7 @@ class TensorCoreConfig:
             ("block", 2, 4096),
             ("weight_bits", 1, 8),
             ("rescale_columns", 1, 4096),
-            ("pipeline", 0, 2),
+            ("pipeline", 0, 3),
         ):
             check_range(field, getattr(self, field), low, high)
         if self.zero_bits and not 2 <= self.zero_bits <= 16:
@@ -316,12 +316,12 @@ class TensorCoreConfig:
     @property
     def fma_latency(self) -> int:
         """Cycles of a multiply-add, in the last of which the accumulator is written."""
-        return 3 + self.pipeline
+        return (3, 4, 5, 7)[self.pipeline]
 
     @property
     def addend_delay(self) -> int:
         """Cycles after which a multiply-add reads the accumulator."""
-        return 3 if self.pipeline == 2 else 2
+        return (2, 2, 3, 4)[self.pipeline]
 
     @property
     def round_cycles(self) -> int:

@@ -148,7 +148,7 @@ class Rescale(Unit):
                     scale=scale,
                     exponent=waiting.scaling.exponents[row],
                     nonfinite=waiting.scaling.nonfinite[row],
-                    output=kind.output,
+                    output_format=kind.output,
                     last=kind.last,
                     addend=addend,
                     result=results[column][row],

@@ -60,6 +60,11 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2,
         ),
         TensorCoreConfig(
+            name="deep", m=1, n=4, lookup_group=2, groups_per_step=4, block=32, table_bits=8,
+            weight_bits=1, zero_bits=4, activations=("int4", "fp16"), scales=("fp32", "fp16"),
+            outputs=("int32", "fp32", "fp16"), rescale_columns=2, pipeline=3,
+        ),
+        TensorCoreConfig(
             name="symmetric", m=1, n=4, lookup_group=2, groups_per_step=2, block=16, table_bits=8,
             weight_bits=1, zero_bits=0, activations=("fp16", "int4"), scales=("fp16", "bf16"),
             outputs=("fp32", "int32"), rescale_columns=1,
@@ -74,7 +79,8 @@ floats    no integer format; the coarsest tables; results of 16 bits
 precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
 pairs     tables of subset sums, several a step: `dense` and `dense8` in small
 trits     tables of ternary digits, scales of E4M3
-piped     all registers of `pipeline`; an accumulator is needed again at once
+piped     most registers of `pipeline`; an accumulator is needed again at once
+deep      all of them
 symmetric weights without zero points, of one plane
 """
 

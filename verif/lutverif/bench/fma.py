@@ -238,7 +238,7 @@ async def _run(
             dut.exponent.value = exponent & exponent_mask
             dut.nonfinite.value = int(nonfinite)
             index = config.outputs.index(output) if output else int(rng.choice(floats))
-            dut.output.value, dut.last.value = index, int(output is not None)
+            dut.output_format.value, dut.last.value = index, int(output is not None)
         if 0 <= cycle - delay < count:
             dut.addend.value = rows[cycle - delay][3]
         await Timer(5, "ns")

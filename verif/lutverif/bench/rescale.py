@@ -119,7 +119,7 @@ async def cycle_contract(dut: Any) -> None:
     latency = Rescale(config, "top").latency
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats = config.n // config.rescale_columns
-    period = max(beats, 3 if config.pipeline else 2)
+    period = max(beats, (2, 3, 3, 4)[config.pipeline])
     output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))

@@ -38,7 +38,7 @@ def exactly(text):
         ("block", 2, 4096),
         ("weight_bits", 1, 8),
         ("rescale_columns", 1, 4096),
-        ("pipeline", 0, 2),
+        ("pipeline", 0, 3),
     ],
 )
 def test_ranges(field, low, high):

@@ -28,8 +28,10 @@ EDGES = [
     ("rescale", "narrow"),
     ("rescale", "trits"),
     ("rescale", "piped"),
+    ("rescale", "deep"),
     ("fma", "floats"),
     ("fma", "piped"),
+    ("fma", "deep"),
     ("fma", "integers"),
     ("fma", "precise"),
     ("decode", "floats"),
@@ -48,6 +50,7 @@ EDGES = [
     ("precompute", "trits"),
     ("precompute", "piped"),
     ("core", "piped"),
+    ("core", "deep"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
