@@ -159,15 +159,17 @@ class Fma(Unit):
         kind = data.StructLayout({"nan": 1, "raw": 1, **{fmt.name: 1 for fmt in narrow}})
         kind_1, kind_2 = register(kind, "kind_1"), register(kind, "kind_2")
 
-        # Stage 1: sign and magnitude.
-        magnitude = register(magnitude_bits, "magnitude")
+        # Stage 1: sign and magnitude; with 3 the register stands before the magnitude.
+        deep = c.pipeline == 3
         significand, sign_1 = register(scale_digits, "significand"), register(1, "sign_1")
         exponent_1 = register(range(lowest, highest + 1), "exponent_1")
         raw, blocks = self._is_output(INT32.name) if c.raw else Const(0, 1), any(steps)
-        positive = Mux(self.difference < 0, -self.difference, self.difference)
+        counted = held(deep, "counted", self.difference)
+        counts = held(deep, "counts", raw | self.scale.significand[-1])
+        positive = Mux(counted < 0, -counted, counted)[:magnitude_bits]
+        magnitude = held(not deep, "magnitude", Mux(counts, positive, 0))
         with m.If(self.enable):
             m.d.sync += [
-                magnitude.eq(Mux(raw | self.scale.significand[-1], positive, 0)),
                 sign_1.eq((self.scale.sign & ~raw) ^ (self.difference < 0)),
                 significand.eq(self.scale.significand),
                 exponent_1.eq(
@@ -191,8 +193,7 @@ class Fma(Unit):
         product, sign_2 = register(product_bits, "product"), register(1, "sign_2")
         exponent_2 = register(exponent_1.shape(), "exponent_2")
         factor: Value = Cat(significand[:-1], Const(1, 1))
-        halves = c.pipeline == 3
-        if halves:
+        if deep:
             # The low digits of the scale first, the others in the next stage.
             part = (scale_digits + 1) // 2
             partial = held(True, "partial", _times(normal, factor[:part]))
@@ -265,20 +266,20 @@ class Fma(Unit):
             term = Mux(sign_2, -product[:magnitude_bits], product[:magnitude_bits])
             integer = (self.addend + term)[: FP32.bits]
 
-        apart = halves
-        upper, inverted = held(apart, "upper_a", upper), held(apart, "inverted_a", inverted)
-        subtract, room = held(apart, "subtract_a", subtract), held(apart, "room_a", room)
-        special, nan = held(apart, "special_a", special), held(apart, "nan_a", nan)
-        sign, kind_2 = held(apart, "sign_a", sign), held(apart, "kind_a", kind_2)
-        fixed = held(apart, "fixed_a", addend_special)
-        integer = held(apart, "integer_a", integer)
+        # With 3 a register stands before the sum.
+        upper, inverted = held(deep, "upper_a", upper), held(deep, "inverted_a", inverted)
+        subtract, room = held(deep, "subtract_a", subtract), held(deep, "room_a", room)
+        special, nan = held(deep, "special_a", special), held(deep, "nan_a", nan)
+        sign, kind_2 = held(deep, "sign_a", sign), held(deep, "kind_a", kind_2)
+        fixed = held(deep, "fixed_a", addend_special)
+        integer = held(deep, "integer_a", integer)
 
         sums, reverse = Signal(width + 2), Signal(width)
         upper = Cat(Const(0, guard + 1), upper)
         m.d.comb += sums.eq(Cat(subtract, upper) + Cat(subtract, inverted))
         negative = subtract & ~sums[-1]
         # Negated at once, or by a second sum beside the first: -(u + ~w + 1) = ~(u + ~w).
-        m.d.comb += reverse.eq(~(upper + inverted) if apart else -sums[1:-1])
+        m.d.comb += reverse.eq(~(upper + inverted) if deep else -sums[1:-1])
         size = Mux(negative, reverse, Cat(sums[1:-1], sums[-1] & ~subtract))
         if c.raw:
             size = Mux(kind_2.raw, integer, size)
