@@ -29,15 +29,12 @@ __all__ = ["Engine"]
 
 
 class Engine(EngineUnit):
-    """Executes LMMA programs from a memory behind five streams.
+    """Executes LMMA programs from a memory behind a memory port.
 
     i_start       where the program lies, how long it is, and how large memory is; the program
                   begins at an aligned address, and has 1 to program_words instructions
     o_status      one for each start, when all is quiet again
-    o_requests    words to read, or to write, from an aligned address inside of memory
-    i_reads       the words of all requests to read, in their order
-    o_writes      the words of all requests to write, in their order
-    i_responses   one for each request to write, when it has had its effect
+    o_reads, i_read_data, o_writes, o_write_data, i_write_done: `lutcore.memory_port`
 
     Reads are requested when no write is unanswered, and the other way round. After an error from
     memory the engine stops with `bus`, and stops so again until it is reset.
@@ -84,10 +81,7 @@ class Engine(EngineUnit):
         return {
             "i_start": In(stream.Signature(lay.start)),
             "o_status": Out(stream.Signature(lay.status)),
-            "o_requests": Out(stream.Signature(lay.request)),
-            "i_reads": In(stream.Signature(lay.read)),
-            "o_writes": Out(stream.Signature(lay.write)),
-            "i_responses": In(stream.Signature(lay.response)),
+            **lay.memory_streams(),
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -143,10 +137,7 @@ class Engine(EngineUnit):
         )
         m.submodules.mover = self.mover.place(
             i_moves=moves,
-            o_requests=self.o_requests,
-            i_reads=self.i_reads,
-            o_writes=self.o_writes,
-            i_responses=self.i_responses,
+            **{name: getattr(self, name) for name in lay.memory_streams()},
             **mover,
         )
         m.submodules.feeder = self.feeder.place(

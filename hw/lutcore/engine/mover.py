@@ -1,8 +1,8 @@
 """Between memory and buffers: loads, stores, and the program itself, in the order of the program.
 
-i_moves -> requester -> o_requests
-    \\-> i_reads -> gearbox -> buffers of A, W, S, program
-        buffer of D -> gearbox -> o_writes
+i_moves -> requester -> o_reads, o_writes
+    \\-> i_read_data -> gearbox -> buffers of A, W, S, program
+        buffer of D -> gearbox -> o_write_data
 """
 
 from __future__ import annotations
@@ -72,10 +72,7 @@ class Mover(EngineUnit):
         beats = {name: lay.beats[name].size for name in LOADS}
         return {
             "i_moves": In(stream.Signature(lay.move)),
-            "o_requests": Out(stream.Signature(lay.request)),
-            "i_reads": In(stream.Signature(lay.read)),
-            "o_writes": Out(stream.Signature(lay.write)),
-            "i_responses": In(stream.Signature(lay.response)),
+            **lay.memory_streams(),
             "write_a": Out(c.core.m),
             "write_w": Out(1),
             "write_s": Out(1),
@@ -142,8 +139,8 @@ class Mover(EngineUnit):
         self._store(m, move, at, working & move.store, store_done)
 
         # Errors: the first one, with the instruction whose data it is.
-        bad_read = self.i_reads.valid & self.i_reads.ready & self.i_reads.payload.error
-        bad_write = self.i_responses.valid & self.i_responses.payload.error
+        bad_read = self.read_words & self.i_read_data.payload.error
+        bad_write = self.i_write_done.valid & self.i_write_done.payload.error
         with m.If(~self.error & (bad_read | bad_write)):
             m.d.sync += [
                 self.error.eq(1),
@@ -156,7 +153,7 @@ class Mover(EngineUnit):
         lay = self.layouts
         move = Signal(lay.move, reset_less=True, name="requested")
         active, row = Signal(name="requesting"), Signal(index_bits(self.config.core.m), name="next")
-        requests, responses = self.o_requests, self.i_responses
+        reads, writes, done = self.o_reads, self.o_writes, self.i_write_done
         forward = stream.Signature(lay.move).create(path=("forward",))
         self._moves = queued(m, "moves", forward)
         self._requesting = active
@@ -169,16 +166,19 @@ class Mover(EngineUnit):
         moved = Signal(name="request_moved")
         # The data's side has to know of a move before its data come.
         m.d.comb += [
-            requests.valid.eq(active & clear & ~first),
-            requests.payload.address.eq(move.address),
-            requests.payload.words.eq(move.words),
-            requests.payload.write.eq(move.store),
-            moved.eq(requests.valid & requests.ready),
+            reads.valid.eq(active & clear & ~first & ~move.store),
+            writes.valid.eq(active & clear & ~first & move.store),
+            moved.eq((reads.valid & reads.ready) | (writes.valid & writes.ready)),
             forward.valid.eq(active & first),
             forward.payload.eq(move),
-            responses.ready.eq(1),
+            done.ready.eq(1),
             self.i_moves.ready.eq(~active),
         ]
+        for requests in (reads, writes):
+            m.d.comb += [
+                requests.payload.address.eq(move.address),
+                requests.payload.beats.eq(move.words - 1),
+            ]
         with m.If(~active):
             m.d.sync += [
                 active.eq(self.i_moves.valid),
@@ -192,10 +192,9 @@ class Mover(EngineUnit):
             m.d.sync += [move.address.eq(move.address + move.stride), row.eq(row + 1)]
             with m.If(row == move.rows):
                 m.d.sync += active.eq(0)
-        read = self.i_reads.valid & self.i_reads.ready
         m.d.sync += [
-            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - read),
-            unanswered.eq(unanswered + (moved & move.store) - responses.valid),
+            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - self.read_words),
+            unanswered.eq(unanswered + (moved & move.store) - done.valid),
         ]
         with m.If(moved & move.store):
             m.d.sync += self._written_at.eq(move["at"])
@@ -203,7 +202,7 @@ class Mover(EngineUnit):
 
     def _load(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Words into items of the move's width, items into their buffer."""
-        reads, sink = self.i_reads, Signal(range(len(self.load.sinks)), name="item_width")
+        reads, sink = self.i_read_data, Signal(range(len(self.load.sinks)), name="item_width")
         item = Signal(max(self.load.sinks))
         valid, ready, room = Signal(name="item_valid"), Signal(name="item_ready"), Signal()
         for place, name in enumerate(("w", "s", "program")):
@@ -216,7 +215,7 @@ class Mover(EngineUnit):
             flush=Const(0, 1),
             source=Const(0, 1),
             sink=sink,
-            i_piece=reads.payload.word,
+            i_piece=reads.payload.data,
             i_valid=reads.valid & working & (at.words != 0),
             i_ready=room,
             o_piece=item,
@@ -262,7 +261,7 @@ class Mover(EngineUnit):
 
     def _store(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Columns of the row into words, and which bytes of the last one count."""
-        core, c, writes = self.config.core, self.config, self.o_writes
+        core, c, writes = self.config.core, self.config, self.o_write_data
         bits = c.output_bits
         fetched, fetch = Signal(name="columns_fetched"), Signal(name="columns_fetch")
         room, valid = Signal(name="columns_room"), Signal(name="word_valid")
@@ -313,7 +312,7 @@ class Mover(EngineUnit):
         moved = writes.valid & writes.ready
         m.d.comb += [
             writes.valid.eq(valid & working),
-            writes.payload.word.eq(word),
+            writes.payload.data.eq(word),
             writes.payload.strobe.eq(Cat(left > i for i in range(c.word_bytes))),
             done.eq(moved & (at.words == 1)),
             self.written_words.eq(moved),

@@ -6,9 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
 
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import Cause
+from lutcore.memory_port import MemoryPort
 from lutcore.streams import StreamLayouts, index_bits
 from lutcore.unit import BaseUnit
 
@@ -22,14 +24,10 @@ COUNTERS = ("cycles", "instructions", "tiles", "passes", "steps", "words_read", 
 
 
 class EngineLayouts:
-    """The payload layouts of an engine's streams, first field lowest.
+    """The payload layouts of an engine's streams, first field lowest, and its memory port, `port`.
 
     start     program: byte address of the program; count: its instructions; limit: bytes of memory
     status    cause and index of the instruction at which the program stopped, and counters
-    request   `words` words from byte `address` on; `write`: they follow on `writes`
-    read      a word, with `error` where memory has one to report
-    write     a word and which of its bytes to write
-    response  end of a request to write
     move      what the mover does for an instruction
     reading   a run of beats of a buffer
     run       passes of the core
@@ -61,10 +59,9 @@ class EngineLayouts:
                 **dict.fromkeys(COUNTERS, 32),
             }
         )
-        self.request = data.StructLayout({"address": address, "words": self.words_bits, "write": 1})
-        self.read = data.StructLayout({"word": c.word_bits, "error": 1})
-        self.write = data.StructLayout({"word": c.word_bits, "strobe": c.word_bytes})
-        self.response = data.StructLayout({"error": 1})
+        self.port = MemoryPort(
+            data_bits=c.word_bits, address_bits=address, length_bits=self.words_bits
+        )
         self.move = data.StructLayout(
             {
                 # One of: load of a, w, s; the program; store.
@@ -86,6 +83,17 @@ class EngineLayouts:
             for name, depth in self.depths.items()
         }
         self.run = data.StructLayout({"descriptor": self.core.passes, "passes": 12})
+
+    def memory_streams(self) -> dict[str, Any]:
+        """The streams of the memory port, as a unit that uses it has them."""
+        port = self.port
+        return {
+            "o_reads": Out(stream.Signature(port.request)),
+            "i_read_data": In(stream.Signature(port.read_data)),
+            "o_writes": Out(stream.Signature(port.request)),
+            "o_write_data": Out(stream.Signature(port.write_data)),
+            "i_write_done": In(stream.Signature(port.write_done)),
+        }
 
     def address(self, name: str) -> int:
         """Bits of the address of both slots of buffer a, w, s or d."""
