@@ -8,16 +8,14 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import Cause
 from lutcore.memory_port import MemoryPort
 from lutcore.streams import StreamLayouts, index_bits
 from lutcore.unit import BaseUnit
 
-__all__ = ["COUNTERS", "EngineLayouts", "EngineUnit", "LOADS", "queued"]
-
-LOADS = ("a", "w", "s")
-"""Buffers that are loaded."""
+__all__ = ["COUNTERS", "EngineLayouts", "EngineUnit", "queued"]
 
 COUNTERS = ("cycles", "instructions", "tiles", "passes", "steps", "words_read", "words_written")
 """What the status counts, 32 bits each, from start to stop."""
@@ -31,6 +29,8 @@ class EngineLayouts:
     move      what the mover does for an instruction
     reading   a run of beats of a buffer
     run       passes of the core
+
+    `loads` names the buffers that are loaded.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -42,12 +42,15 @@ class EngineLayouts:
             c.words(c.row_bytes(c.a_steps, c.core.activation_bits)),
             c.words(c.w_beats * c.core.weight_beat_bytes),
             c.words(c.s_beats * c.scale_beat_bytes),
-            c.words(c.core.n * c.output_bits // 8),
+            c.words(c.core.n * (FP32.bits if c.core.addends else c.output_bits) // 8),
             c.words(c.program_words * 16),
         ).bit_length()
-        self.depths = dict(zip(LOADS, (c.a_steps, c.w_beats, c.s_beats), strict=True))
+        self.depths = {"a": c.a_steps, "w": c.w_beats, "s": c.s_beats}
         self.items_bits = max(*self.depths.values(), c.core.n, c.program_words).bit_length()
         self.beats = {"a": self.core.activations, "w": self.core.weights, "s": self.core.scales}
+        if c.core.addends:
+            self.depths["c"], self.beats["c"] = c.core.column_groups, self.core.addends
+        self.loads = tuple(self.depths)
         address = c.address_bits
         self.start = data.StructLayout(
             {"program": address, "count": self.index_bits + 1, "limit": address + 1}
@@ -64,15 +67,15 @@ class EngineLayouts:
         )
         self.move = data.StructLayout(
             {
-                # One of: load of a, w, s; the program; store.
-                **dict.fromkeys((*LOADS, "program", "store"), 1),
+                # One of: load of a, w, s, c; the program; store.
+                **dict.fromkeys((*self.loads, "program", "store"), 1),
                 "slot": 1,
                 "width": 2,
                 "address": address,
                 "stride": 32,
                 "rows": index_bits(c.core.m),  # less 1
                 "words": self.words_bits,  # of a row
-                "items": self.items_bits,  # of a row; of a store its columns
+                "items": self.items_bits,  # of a row; of c and of a store its columns
                 "at": self.index_bits,
             }
         )

@@ -47,7 +47,7 @@ class Cause(enum.IntEnum):
     OPCODE = 2, "no instruction has this opcode"
     RESERVED = 3, "a bit beyond the fields is 1"
     SHAPE = 4, "m, n or k are not those of the core"
-    FORMAT = 5, "the core lacks the format, the planes, addends, or what is given together"
+    FORMAT = 5, "the core lacks the format, planes or addends, or they do not go together"
     RANGE = 6, "a count is larger than the core or the buffers"
     NESTING = 7, "a loop too deep, or an end without a loop"
     CHAIN = 8, "lmma continues or keeps what the lmma before did not leave"
