@@ -314,16 +314,19 @@ class _Maker:
         return [*words, encode(op)]
 
     def _again(self) -> list[int]:
-        """An lmma that starts from C, and at once other loads into this slot and lmmas from it."""
-        op = self._any_lmma()
-        slot = self._int(0, 1)
+        """Loads of a slot of C and lmmas that start from it, so soon one after the other that what
+        is in the slot is still to be read."""
+        op, slot = self._any_lmma(), self._int(0, 1)
         whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
-        op = Op(op.instruction, {**op.values, **whole, "first": 1, "addend": slot + 1})
+        op = Op(op.instruction, {**op.values, **whole, "first": 1, "addend": slot + 1, "keep": 0})
+        # Without `last` it does not wait for the slot of D.
+        early = Op(op.instruction, {**op.values, "last": 0})
         words: list[int] = []
-        for _ in range(self._int(1, 4)):
-            load = decode(self._load_c()[-1])
-            words += [encode(Op(load.instruction, {**load.values, "c": slot}))] * self._int(0, 2)
-            words += [encode(op)] * self._int(1, 2)
+        for _ in range(self._int(2, 4)):
+            *point, load = self._load_c()
+            load = decode(load)
+            words += [*point, encode(Op(load.instruction, {**load.values, "c": slot}))]
+            words += [encode(early)] * self._int(0, 2) + [encode(op)]
         return [*words, *self._store_d()]
 
     def _store_d(self) -> list[int]:

@@ -168,6 +168,23 @@ def test_a_load_waits_until_its_slot_has_been_read(model, load):
     assert (memory == expected).all()
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (2, 1), (2, 3)])
+def test_what_a_tile_of_addends_lacks_is_zero(model, rows, columns):
+    """Whatever the slot had before, and whatever follows in memory."""
+    source = f"""{LOADS}
+        set r1, 128
+        load.c c0, r0, rows=2, columns=4, stride=16
+        load.c c0, r0, rows={rows}, columns={columns}, stride=16
+        {LMMA} a0, w0, s0, d0, steps=1, first, addend=c0, last
+        store.d.32 d0, r1, rows=2, columns=4, stride=16
+        halt"""
+    start = np.arange(1, 257).astype(np.uint8)
+    expected, memory = start.copy(), start.copy()
+    lmma.run(assemble(source), expected, SMALL)
+    model.execute(assemble(source), memory)
+    assert (memory == expected).all() and (memory != start).any()
+
+
 @pytest.mark.parametrize(
     ("bad", "at"), [(16, 0), (128, 6), (1024, None)], ids=["read", "write", "elsewhere"]
 )
