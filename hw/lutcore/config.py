@@ -67,6 +67,8 @@ class TensorCoreConfig:
     outputs          names of the result formats built in (formats.OUTPUTS), one a float format
     rescale_columns  columns rescaled in a cycle; divides n
     pipeline         registers for a faster clock (0 to 3); 0 has the least area
+    addends          whether accumulators may start from a stream of FP32 or INT32 numbers, and
+                     not from zero alone
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
     widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
@@ -88,12 +90,15 @@ class TensorCoreConfig:
     outputs: tuple[str, ...] = ("fp32", "int32")
     rescale_columns: int = 1
     pipeline: int = 0
+    addends: bool = False
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and type(value) is not int:
                 raise ConfigError(f"{field.name} must be an integer, not {value!r}")
+            if field.type == "bool" and type(value) is not bool:
+                raise ConfigError(f"{field.name} must be true or false, not {value!r}")
         if (
             not isinstance(self.name, str)
             or not self.name.isidentifier()
@@ -384,6 +389,8 @@ class TensorCoreConfig:
                 value = "[" + ", ".join(f'"{name}"' for name in names) + "]"
             elif isinstance(value, str):
                 value = f'"{value}"'
+            elif isinstance(value, bool):
+                value = str(value).lower()
             lines.append(f"{field.name} = {value}\n")
         return "".join(lines)
 

@@ -31,6 +31,9 @@ class Rescale(Unit):
     many steps or more never wait. An output beat of a pass with `last`
     appears `latency` cycles after the scales of its last round. If `o_outputs` is not taken, all
     stops. After a pass with `last` and an output other than FP32 or INT32, a pass has `first`.
+    With `config.addends`, a pass with `first` and `addend` takes a beat of `i_addends` for each of
+    its first round, `addend_delay` cycles after the scales. While that is missing all stops, what
+    is left of the outputs of the passes before too: addends must not wait for them.
     """
 
     suffix = "rescale"
@@ -49,8 +52,13 @@ class Rescale(Unit):
         return {
             "i_psums": In(self.layouts.signature("psums")),
             "i_scales": In(self.layouts.signature("scales")),
+            **self.addends(),
             "o_outputs": Out(self.layouts.signature("outputs")),
         }
+
+    def addends(self) -> dict[str, Any]:
+        """The port of the addends, where there is one."""
+        return {"i_addends": In(self.layouts.signature("addends"))} if self.config.addends else {}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -99,6 +107,16 @@ class Rescale(Unit):
             kind.last.eq(rescaling.kind.last & last_round),
             kind.output.eq(rescaling.kind.output),
         ]
+        start = Signal()
+        if c.addends:
+            m.d.comb += kind.addend.eq(rescaling.kind.addend)
+            at = kinds[c.addend_delay - 1]
+            m.d.comb += [
+                start.eq(valid[c.addend_delay - 1] & at.first & at.addend),
+                self.i_addends.ready.eq(start & moves),
+            ]
+            with m.If(start & ~self.i_addends.valid):
+                m.d.comb += [moves.eq(0), outputs.valid.eq(0)]
         with m.If(moves):
             for held, source in zip(valid, [enter, *valid], strict=False):
                 m.d.sync += held.eq(source)
@@ -142,6 +160,9 @@ class Rescale(Unit):
                     difference.eq(psum - factor * waiting.sums[row]),
                     addend.eq(Mux(kinds[c.addend_delay - 1].first, 0, read.data[column][row])),
                 ]
+                if c.addends:
+                    with m.If(start):
+                        m.d.comb += addend.eq(self.i_addends.payload[column][row])
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(
                     enable=moves,
                     difference=difference,

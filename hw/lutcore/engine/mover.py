@@ -1,8 +1,8 @@
 """Between memory and buffers: loads, stores, and the program itself, in the order of the program.
 
-i_moves -> requester -> o_requests
-    \\-> i_reads -> gearbox -> buffers of A, W, S, program
-        buffer of D -> gearbox -> o_writes
+i_moves -> requester -> o_reads, o_writes
+    \\-> i_read_data -> gearbox -> buffers of A, W, S, C, program
+        buffer of D -> gearbox -> o_write_data
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import WORD_BITS
 from lutcore.streams import index_bits
 
 from .gearbox import Gearbox
-from .unit import LOADS, EngineUnit, queued
+from .unit import EngineUnit, queued
 
 __all__ = ["Mover"]
 
@@ -61,6 +62,8 @@ class Mover(EngineUnit):
             WORD_BITS,
         ]
         self.a_widths = len(widths) - 3
+        if c.addends:
+            widths.append(c.rescale_columns * FP32.bits)
         self.load = Gearbox(config, top, "load", [config.word_bits], widths)
         narrow = [bits for bits in (16, 32) if bits <= config.output_bits]
         columns = [c.rescale_columns * bits for bits in narrow]
@@ -69,27 +72,20 @@ class Mover(EngineUnit):
 
     def ports(self) -> dict[str, Any]:
         c, lay = self.config, self.layouts
-        beats = {name: lay.beats[name].size for name in LOADS}
+        by_row = {"a", "c"}
         return {
             "i_moves": In(stream.Signature(lay.move)),
-            "o_requests": Out(stream.Signature(lay.request)),
-            "i_reads": In(stream.Signature(lay.read)),
-            "o_writes": Out(stream.Signature(lay.write)),
-            "i_responses": In(stream.Signature(lay.response)),
-            "write_a": Out(c.core.m),
-            "write_w": Out(1),
-            "write_s": Out(1),
+            **lay.memory_streams(),
+            **{f"write_{name}": Out(c.core.m if name in by_row else 1) for name in lay.loads},
             "write_program": Out(1),
             "item_slot": Out(1),
             "item_index": Out(lay.items_bits),
-            "data_a": Out(beats["a"]),
-            "data_w": Out(beats["w"]),
-            "data_s": Out(beats["s"]),
+            **{f"data_{name}": Out(lay.beats[name].size) for name in lay.loads},
             "data_program": Out(WORD_BITS),
             "read_enable": Out(1),
             "read_address": Out(1 + index_bits(c.core.column_groups)),
             "read_data": In(lay.core.outputs.size),
-            "loaded": Out(3),
+            "loaded": Out(len(lay.loads)),
             "stored": Out(1),
             "done_slot": Out(1),
             "idle": Out(1),
@@ -114,7 +110,7 @@ class Mover(EngineUnit):
             self.item_slot.eq(move.slot),
             self.item_index.eq(index),
             self.done_slot.eq(move.slot),
-            self.loaded.eq(Mux(done, Cat(move.a, move.w, move.s), 0)),
+            self.loaded.eq(Mux(done, Cat(move[name] for name in self.layouts.loads), 0)),
             self.stored.eq(done & move.store),
             self.idle.eq(
                 ~active & ~moves.valid & ~self._requesting & (reads_left == 0) & (unanswered == 0)
@@ -142,8 +138,8 @@ class Mover(EngineUnit):
         self._store(m, move, at, working & move.store, store_done)
 
         # Errors: the first one, with the instruction whose data it is.
-        bad_read = self.i_reads.valid & self.i_reads.ready & self.i_reads.payload.error
-        bad_write = self.i_responses.valid & self.i_responses.payload.error
+        bad_read = self.read_words & self.i_read_data.payload.error
+        bad_write = self.i_write_done.valid & self.i_write_done.payload.error
         with m.If(~self.error & (bad_read | bad_write)):
             m.d.sync += [
                 self.error.eq(1),
@@ -156,7 +152,7 @@ class Mover(EngineUnit):
         lay = self.layouts
         move = Signal(lay.move, reset_less=True, name="requested")
         active, row = Signal(name="requesting"), Signal(index_bits(self.config.core.m), name="next")
-        requests, responses = self.o_requests, self.i_responses
+        reads, writes, done = self.o_reads, self.o_writes, self.i_write_done
         forward = stream.Signature(lay.move).create(path=("forward",))
         self._moves = queued(m, "moves", forward)
         self._requesting = active
@@ -169,16 +165,19 @@ class Mover(EngineUnit):
         moved = Signal(name="request_moved")
         # The data's side has to know of a move before its data come.
         m.d.comb += [
-            requests.valid.eq(active & clear & ~first),
-            requests.payload.address.eq(move.address),
-            requests.payload.words.eq(move.words),
-            requests.payload.write.eq(move.store),
-            moved.eq(requests.valid & requests.ready),
+            reads.valid.eq(active & clear & ~first & ~move.store),
+            writes.valid.eq(active & clear & ~first & move.store),
+            moved.eq((reads.valid & reads.ready) | (writes.valid & writes.ready)),
             forward.valid.eq(active & first),
             forward.payload.eq(move),
-            responses.ready.eq(1),
+            done.ready.eq(1),
             self.i_moves.ready.eq(~active),
         ]
+        for requests in (reads, writes):
+            m.d.comb += [
+                requests.payload.address.eq(move.address),
+                requests.payload.beats.eq(move.words - 1),
+            ]
         with m.If(~active):
             m.d.sync += [
                 active.eq(self.i_moves.valid),
@@ -192,10 +191,9 @@ class Mover(EngineUnit):
             m.d.sync += [move.address.eq(move.address + move.stride), row.eq(row + 1)]
             with m.If(row == move.rows):
                 m.d.sync += active.eq(0)
-        read = self.i_reads.valid & self.i_reads.ready
         m.d.sync += [
-            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - read),
-            unanswered.eq(unanswered + (moved & move.store) - responses.valid),
+            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - self.read_words),
+            unanswered.eq(unanswered + (moved & move.store) - done.valid),
         ]
         with m.If(moved & move.store):
             m.d.sync += self._written_at.eq(move["at"])
@@ -203,20 +201,21 @@ class Mover(EngineUnit):
 
     def _load(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Words into items of the move's width, items into their buffer."""
-        reads, sink = self.i_reads, Signal(range(len(self.load.sinks)), name="item_width")
+        reads, sink = self.i_read_data, Signal(range(len(self.load.sinks)), name="item_width")
         item = Signal(max(self.load.sinks))
         valid, ready, room = Signal(name="item_valid"), Signal(name="item_ready"), Signal()
-        for place, name in enumerate(("w", "s", "program")):
+        addends = self.config.core.addends
+        for place, name in enumerate(("w", "s", "program", *("c",) * addends)):
             with m.If(move[name]):
                 m.d.comb += sink.eq(self.a_widths + place)
         with m.If(move.a):
             m.d.comb += sink.eq(move.width)
         m.submodules.load = self.load.place(
             clear=at.begin,
-            flush=Const(0, 1),
+            flush=move.c & working & (at.words == 0) if addends else Const(0, 1),
             source=Const(0, 1),
             sink=sink,
-            i_piece=reads.payload.word,
+            i_piece=reads.payload.data,
             i_valid=reads.valid & working & (at.words != 0),
             i_ready=room,
             o_piece=item,
@@ -240,6 +239,8 @@ class Mover(EngineUnit):
             m.d.sync += at.words.eq(at.words - 1)
         with m.If(put):
             m.d.sync += [at.items.eq(at.items - 1), at.index.eq(at.index + 1)]
+        if addends:
+            self._addends(m, move, at, working, put, item, done)
         # A row of the core gets its codes, each as wide as the widest; with the first row come the
         # zeros of the rows that the tile does not have.
         core = self.config.core
@@ -260,9 +261,32 @@ class Mover(EngineUnit):
                 part.eq(Mux(here, codes, 0)),
             ]
 
+    def _addends(
+        self, m: Module, move: Any, at: _Row, working: Value, put: Value, item: Value, done: Value
+    ) -> None:
+        """Columns of the row of a tile into C, then zeros for those that the tile does not have."""
+        core = self.config.core
+        columns, last = core.rescale_columns, at.index == core.column_groups - 1
+        more = working & (put | (at.items == 0))
+        with m.If(move.c):
+            m.d.comb += done.eq(more & last)
+            with m.If(more):
+                m.d.sync += [
+                    at.items.eq(Mux(at.items > columns, at.items - columns, 0)),
+                    at.index.eq(at.index + 1),
+                ]
+        codes = Cat(Mux(at.items > i, item.word_select(i, FP32.bits), 0) for i in range(columns))
+        for i in range(core.m):
+            here = at.row == i
+            beyond = (at.row == 0) & (move.rows < i)
+            m.d.comb += [
+                self.write_c[i].eq(more & move.c & (here | beyond)),
+                self.data_c.word_select(i, len(codes)).eq(Mux(here, codes, 0)),
+            ]
+
     def _store(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Columns of the row into words, and which bytes of the last one count."""
-        core, c, writes = self.config.core, self.config, self.o_writes
+        core, c, writes = self.config.core, self.config, self.o_write_data
         bits = c.output_bits
         fetched, fetch = Signal(name="columns_fetched"), Signal(name="columns_fetch")
         room, valid = Signal(name="columns_room"), Signal(name="word_valid")
@@ -313,7 +337,7 @@ class Mover(EngineUnit):
         moved = writes.valid & writes.ready
         m.d.comb += [
             writes.valid.eq(valid & working),
-            writes.payload.word.eq(word),
+            writes.payload.data.eq(word),
             writes.payload.strobe.eq(Cat(left > i for i in range(c.word_bytes))),
             done.eq(moved & (at.words == 1)),
             self.written_words.eq(moved),

@@ -29,6 +29,8 @@ EDGES = [
     ("rescale", "trits"),
     ("rescale", "piped"),
     ("rescale", "deep"),
+    ("rescale", "started"),
+    ("rescale", "started_piped"),
     ("fma", "floats"),
     ("fma", "piped"),
     ("fma", "deep"),
@@ -51,6 +53,7 @@ EDGES = [
     ("precompute", "piped"),
     ("core", "piped"),
     ("core", "deep"),
+    ("core", "started"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
@@ -91,7 +94,8 @@ def test_a_bench_that_does_not_build_says_why(
 
 # The other presets run in the tests of the command and of the harness.
 @pytest.mark.parametrize(
-    "name", ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped"]
+    "name",
+    ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped", "started"],
 )
 def test_soak(name: str) -> None:
     elements = [count for _, count in soak.rounds([soak.CONFIGURATIONS[name]], 1000, 40)]
