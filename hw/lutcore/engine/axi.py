@@ -31,7 +31,7 @@ __all__ = ["EngineAxi", "configuration_text", "register_map"]
 def configuration_text(config: EngineConfig) -> str:
     """The configuration of an engine as TOML: that of its core, and a table of the rest."""
     rest = [f"{field.name} = {getattr(config, field.name)}" for field in dataclasses.fields(config)]
-    return "\n".join([config.core.to_toml().rstrip(), "", "[engine]", *rest[1:], ""])
+    return "\n".join([config.core.to_toml().rstrip(), "[engine]", *rest[1:], ""])
 
 
 def register_map(config: EngineConfig) -> RegisterMap:
