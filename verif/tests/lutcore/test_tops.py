@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from lutcore import tops
 from lutcore.axi.registers import COUNTERS, configuration_hash
 from lutcore.config import PRESETS
 from lutcore.errors import ConfigError
-from lutverif.native import verilator
+from lutverif.native import MAKE_FLAGS, verilator
 
 TOP = {"engine_axi": "lut_engine_axi", "engine_stream": "lut_tensor_core_stream"}
 scratch = tempfile.TemporaryDirectory()
@@ -120,3 +122,32 @@ def test_an_unknown_top(tmp_path: Path) -> None:
     message = "^top 'nothing' is unknown; known are core, engine_axi, engine_stream$"
     with pytest.raises(ConfigError, match=message):
         tops.write(PRESETS["tiny"], tmp_path, "nothing")
+
+
+def test_the_soc_example(tmp_path: Path) -> None:
+    """The commands of its page, but the first, whose files are here already."""
+    examples = Path(__file__).parents[3] / "docs" / "examples" / "soc"
+    page = (examples / "README.md").read_text()
+    first, *commands = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    assert first == "lutcore verilog --preset tiny --top engine_axi --out build/soc"
+    folder = tmp_path / "build" / "soc"
+    shutil.copytree(written("engine_axi"), folder)
+    (tmp_path / "docs").symlink_to(examples.parents[1])
+    tool, environment = verilator()
+    path = [str(Path(part).parent) for part in (sys.executable, tool)] + [environment["PATH"]]
+    flags = f"{MAKE_FLAGS} OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+    environment |= {"PATH": os.pathsep.join(path), "MAKEFLAGS": flags}
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-e"], input=script, cwd=tmp_path, env=environment, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+
+    done = run("\n".join(commands))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.search(r"^done 1, irq 1, cause 0 after \d+ cycles$", done.stdout, re.M)
+    assert done.stdout.endswith("6 x 8 results are those of the golden model\n")
+    shutil.copy(folder / "before.hex", folder / "after.hex")
+    done = run(f"{commands[1]}\n{commands[-1]}")
+    assert done.returncode and "results differ" in done.stderr
