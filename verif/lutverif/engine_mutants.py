@@ -29,7 +29,7 @@ ENGINE_MUTANTS = [
     _engine("write-before-reads-are-there", "hazard", "mover",
             "Mux(move.store, reads_left == 0,", "Mux(move.store, 1,"),
     _engine("rows-beyond-the-tile-stay", "padding", "mover",
-            "(at.row == 0) & (move.rows < i)", "(at.row == 0) & 0"),
+            "put & move.a & (here | beyond)", "put & move.a & here"),
     _engine("strobe-a-byte-more", "index", "mover", "left > i for i", "left >= i for i"),
     _engine("column-groups-overwritten", "lost back-pressure", "mover",
             "(at.items != 0) & (~fetched | room)", "(at.items != 0)", "narrow"),

@@ -50,7 +50,7 @@ except (AxiFault, BenchFailure, EngineFault) as failure:
     sys.exit(int(sys.argv[3]))
 """
 BURSTS = 20_000  # of the random run of a bus master
-PROGRAMS = 300  # of the random run of an engine
+PROGRAMS = 500  # of the random run of an engine
 
 
 def run_bench(name: str, preset: str) -> None:

@@ -220,8 +220,9 @@ class _Plan:
             lanes = sum(cost(op, self.config).lanes for op in lmmas)
             words = sum(cost(load.op, self.config).words for load in loads)
             yield from [*loads, *lmmas] if words > lanes else [*lmmas, *loads]
-            if i == 0 and first and o + 1 < outer:
-                yield from stay(o + 1)
+            if first and o + 1 < outer and i < len(self.staying):
+                # One buffer a tile: what the tile after needs comes between them.
+                yield load(self.staying[i], o + 1, 0)
             yield from stores
             stores = []
             if last:
