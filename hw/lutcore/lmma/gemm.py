@@ -25,7 +25,7 @@ from lutcore.numbers import encode as codes_of
 from .config import LEVELS, EngineConfig
 from .encoding import Op, encode, new
 from .image import activation_rows, scale_beats, sections
-from .listing import cost
+from .listing import cost, pass_cycles
 from .roll import Loop, rolled
 
 __all__ = ["Gemm", "compile_gemm"]
@@ -206,6 +206,7 @@ class _Plan:
                 if buffer not in self.staying and self.counts[buffer][section]
             ]
 
+        late = self._late(inner)
         yield from stay(0)
         yield from stream(*items[0])
         stores: list[_Access] = []
@@ -220,15 +221,30 @@ class _Plan:
             lanes = sum(cost(op, self.config).lanes for op in lmmas)
             words = sum(cost(load.op, self.config).words for load in loads)
             yield from [*loads, *lmmas] if words > lanes else [*lmmas, *loads]
-            if first and o + 1 < outer and i < len(self.staying):
-                # One buffer a tile: what the tile after needs comes between them.
-                yield load(self.staying[i], o + 1, 0)
+            if first and o + 1 < outer:
+                yield from [load(buffer, o + 1, 0) for buffer in late.get(i, ())]
             yield from stores
             stores = []
             if last:
                 row, column = (i, o) if self.weights_stay else (o, i)
                 stores = [self._store(slots[D], bases[D], row, column)]
         yield from stores
+
+    def _late(self, inner: int) -> dict[int, list[int]]:
+        """The tiles of an outer iteration at which what stays in the next one is loaded.
+
+        One buffer a tile, so that what the tile after needs comes between them, and no earlier than
+        it takes, so that tiles before are not kept waiting.
+        """
+        lanes = sum(
+            pass_cycles(item.planes, item.segment.steps(self.core), item.rounds, self.core)
+            for item in self.packed.passes
+        )
+        words, found = 0, dict[int, list[int]]()
+        for buffer in self.staying:
+            words += sum(self.sizes[buffer]) // self.config.word_bytes
+            found.setdefault(max(0, inner - -(-words // lanes)), []).append(buffer)
+        return found
 
     def _load(self, buffer: int, slot: int, base: int, tile: int, section: int) -> _Access:
         count, sizes = self.counts[buffer][section], self.sizes[buffer]

@@ -11,7 +11,9 @@ from lutverif.engine_gemm import CONFIG, ends, tile_cost
 def packed(n, k, group=64):
     shape = (n, -(-k // group))
     codes = np.zeros((n, k), np.uint8)
-    return pack(AffineWeights(codes, 4, np.ones(shape, np.float32), np.zeros(shape), group), CONFIG.core)
+    return pack(
+        AffineWeights(codes, 4, np.ones(shape, np.float32), np.zeros(shape), group), CONFIG.core
+    )
 
 
 def test_a_tile_of_five_groups():
