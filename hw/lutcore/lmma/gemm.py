@@ -221,9 +221,9 @@ class _Plan:
             lanes = sum(cost(op, self.config).lanes for op in lmmas)
             words = sum(cost(load.op, self.config).words for load in loads)
             yield from [*loads, *lmmas] if words > lanes else [*lmmas, *loads]
+            yield from stores
             if first and o + 1 < outer:
                 yield from [load(buffer, o + 1, 0) for buffer in late.get(i, ())]
-            yield from stores
             stores = []
             if last:
                 row, column = (i, o) if self.weights_stay else (o, i)
