@@ -47,6 +47,7 @@ EDGES = [
     ("precompute", "integers"),
     ("precompute", "trits"),
     ("precompute", "piped"),
+    ("lookup", "piped"),
     ("core", "piped"),
     ("entries", "precise"),
     ("entries", "floats"),
