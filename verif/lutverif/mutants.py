@@ -92,6 +92,8 @@ MUTANTS = [
            "(self.take & ~zero).replicate(4)", "self.take.replicate(4)", "ternary"),
     Mutant("selected-without-a-step", "lost back-pressure", "lookup", "lookup.py",
            "Cat(*bits, self.take).all()", "Cat(*bits).all()"),
+    Mutant("held-weights-overwritten", "lost back-pressure", "lookup", "lookup.py",
+           "weights.ready.eq(~held.valid | held.ready)", "weights.ready.eq(1)", "piped"),
     Mutant("pairs-from-the-wrong-base", "zero term", "rescale", "rescale.py",
            "Mux(second, 0, waiting.scaling.plane_sum)", "waiting.scaling.plane_sum", "pairs"),
     Mutant("equal-planes-as-powers", "zero term", "precompute", "precompute.py",
