@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from .config import BaselineConfig
@@ -80,11 +80,14 @@ class BaselineArray(BaselineUnit):
             m.d.comb += [adds.eq(step), adding.eq(control)]
         with m.If(free):
             m.d.sync += psums.valid.eq(adds & adding.end)
+        counts = Const(1, 1) if c.enables else adds
         m.d.comb += [
-            keep.eq(~(adds & (adding.clear | adding.shift))),
-            shift.eq(adds & adding.shift & ~adding.clear),
+            keep.eq(~(counts & (adding.clear | adding.shift))),
+            shift.eq(counts & adding.shift & ~adding.clear),
         ]
-        moves = {"move": free, "enable": adds} if c.stages else {}
+        moves = {"enable": adds} if c.enables else {}
+        if c.stages:
+            moves["move"] = free
         operands: dict[tuple[int, int], Any] = {}
         for table in range(c.n // c.table_readers):
             for row in range(c.m):

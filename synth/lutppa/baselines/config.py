@@ -66,7 +66,10 @@ class BaselineConfig:
     readers          columns that share one table with its adders, or 0 for all n
     block            most activations along K in one sum; a multiple of terms
     psum_bits        of the accumulator, or 0 for what the largest sum needs
-    stages           1: registers in a lane between its products' sum and the accumulator; or 0
+    lane_enable      1: lanes have an enable, which is larger than gates in front of many lanes but
+                     on no long path; or 0
+    stages           1: registers in a lane between its products' sum and the accumulator, and an
+                     enable for both; or 0
 
     Any violation raises ConfigError with the field, its value and what would do.
     """
@@ -82,6 +85,7 @@ class BaselineConfig:
     readers: int = 0
     block: int = 64
     psum_bits: int = 0
+    lane_enable: int = 0
     stages: int = 0
 
     def __post_init__(self) -> None:
@@ -105,6 +109,7 @@ class BaselineConfig:
             ("weight_bits", 1, 16 if self.design == "mac" else 8),
             ("block", 1, 65536),
             ("psum_bits", 0, 64),
+            ("lane_enable", 0, 1),
             ("stages", 0, 1),
         ):
             check_range(field, getattr(self, field), low, high)
@@ -239,17 +244,21 @@ class BaselineConfig:
     def gates_rows(self) -> bool:
         """Whether a cycle without a step is kept from lanes in the operands of rows.
 
-        Elsewhere in the selections of columns, where that takes fewer gates. With `stages` in
-        neither, since what lies in a lane has to wait with it.
+        Elsewhere in the selections of columns, where that takes fewer gates.
         """
         entries = self.stored * self.entry_bits * self.groups * self.m // self.table_readers
         lines = sum(count for _, count in self.digits) * self.groups
-        return not self.stages and (self.design == "mac" or entries < lines)
+        return not self.enables and (self.design == "mac" or entries < lines)
 
     @property
     def gates_columns(self) -> bool:
         """Whether it is kept from lanes in the selections of columns."""
-        return not self.stages and not self.gates_rows
+        return not self.enables and not self.gates_rows
+
+    @property
+    def enables(self) -> bool:
+        """Whether lanes have an enable; what lies in a lane has to wait there."""
+        return bool(self.lane_enable or self.stages)
 
     @property
     def weight_limit(self) -> int:

@@ -32,9 +32,9 @@ class Lane(BaselineUnit):
     operand: the row's; selections: the column's; keep: add to the accumulator; shift: add to twice
     the accumulator (a new plane; only of bit-serial designs); neither: start from zero.
     Cycle contract: psum holds the sum one cycle later. A cycle in which nothing is selected and
-    with `keep` changes nothing, so that a lane needs no enable.
-    With a stage, products come in a cycle with `move`, and their sum is in psum after the next with
-    `enable`, to which `keep` and `shift` belong.
+    with `keep` changes nothing, so that a lane needs no enable. With one nothing changes without
+    it; with a stage, products come in a cycle with `move`, and `keep`, `shift` and `enable` belong
+    to the next.
 
     Once elaborated it knows its first principles: `selected_bits` that an AND gate lets through to
     an OR, `exclusive_ors` and `full_adders`.
@@ -48,7 +48,8 @@ class Lane(BaselineUnit):
             "selections": In(self.layouts.selections),
             "keep": In(1),
             "shift": In(1),
-            **({"move": In(1), "enable": In(1)} if self.config.stages else {}),
+            **({"enable": In(1)} if self.config.enables else {}),
+            **({"move": In(1)} if self.config.stages else {}),
             "psum": Out(signed(self.config.accumulator_bits)),
         }
 
@@ -78,7 +79,7 @@ class Lane(BaselineUnit):
         columns.add(0, base)
         total = columns.total()
         self.full_adders += columns.full_adders
-        with m.If(self.enable if c.stages else Const(1, 1)):
+        with m.If(self.enable if c.enables else Const(1, 1)):
             m.d.sync += psum.eq(total)
         return m
 

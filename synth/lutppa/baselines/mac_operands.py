@@ -1,21 +1,45 @@
 """Operands of fused dot products, taken apart: activations once a row, weights once a column.
 
-codes -> activation -> row of m --> all dot products of the row
-codes -> weight -> column of n ---> all dot products of the column
+codes -> registers -> activation -> row of m --> all dot products of the row
+codes -> registers -> weight -> column of n ---> all dot products of the column
+
+With registers before the products codes wait here, and exponents are taken from those that wait.
 """
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from .mac_config import NARROW, MacConfig, MacUnit
 from .term import largest
 
-__all__ = ["Activation", "Column", "Row", "Weight"]
+__all__ = ["Activation", "Column", "Exponent", "Row", "Weight"]
+
+
+class Exponent(MacUnit):
+    """The exponent field of a code, 1 for subnormals, and whether it is not zero. Combinational."""
+
+    suffix = "field"
+    clocked = False
+
+    def ports(self) -> dict[str, Any]:
+        return {"code": In(self.config.fmt.bits), "exponent": Out(self.layouts.exponent)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fmt = self.config.fmt
+        field = self.code[fmt.fraction_bits : -1]
+        m.d.comb += [
+            self.exponent.field.eq(Cat(field[0] | ~field.any(), field[1:])),
+            self.exponent.nonzero.eq(self.code[:-1].any()),
+        ]
+        return m
 
 
 class Activation(MacUnit):
@@ -110,65 +134,112 @@ def _decode(
         m.d.comb += nan.eq(code[:-1].all())
 
 
-class Row(MacUnit):
+class Operands(MacUnit):
+    """Base of a row and a column: codes that wait for as many steps as are before the products.
+
+    Cycle contract: a step's codes come with `load`; its registers go on with each `move`.
+    """
+
+    def __init__(self, config: MacConfig, top: str, number: MacUnit) -> None:
+        self.number, self.exponent = number, Exponent(config, top)
+        self.ahead = not config.weights or isinstance(number, Activation)
+        super().__init__(
+            config, top, *([self.exponent] if config.early and self.ahead else []), number
+        )
+
+    def operand(self, layout: Any, name: str) -> dict[str, Any]:
+        """Ports of codes of a layout and of what they become."""
+        move = {"move": In(1)} if self.config.early else {}
+        return {"codes": In(layout), "load": In(1), **move, name: Out(getattr(self.layouts, name))}
+
+    def held(self, m: Module) -> list[Any]:
+        """The codes of the steps that wait, the latest first."""
+        steps = [
+            Signal(self.codes.shape(), reset_less=True, name=f"held_{i}")
+            for i in range(1 + self.config.early)
+        ]
+        with m.If(self.load):
+            m.d.sync += steps[0].eq(self.codes)
+        if self.config.early:
+            with m.If(self.move):
+                m.d.sync += [now.eq(before) for before, now in pairwise(steps)]
+        return steps
+
+    def exponents(self, m: Module, codes: Any, name: str) -> Any:
+        """The exponents of codes."""
+        found = Signal(data.ArrayLayout(self.layouts.exponent, self.config.k), name=name)
+        for i in range(self.config.k):
+            m.submodules[f"{name}_{i}"] = self.exponent.place(code=codes[i], exponent=found[i])
+        return found
+
+
+class Row(Operands):
     """The activations of a row, for all its dot products.
 
     With narrow weights, whose products have the exponents of activations: the largest of those.
-    Cycle contract: `row` is that of the codes in the last cycle with `load`.
     """
 
     suffix = "row"
 
     def __init__(self, config: MacConfig, top: str) -> None:
-        self.activation = Activation(config, top)
-        super().__init__(config, top, self.activation)
+        super().__init__(config, top, Activation(config, top))
 
     def ports(self) -> dict[str, Any]:
-        layouts = self.layouts
-        return {"codes": In(layouts.codes), "load": In(1), "row": Out(layouts.row)}
+        return self.operand(self.layouts.codes, "row")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held = Signal(self.layouts.codes, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += held.eq(self.codes)
-        nans = Signal(self.config.k)
-        terms = [self.row.terms[i] for i in range(self.config.k)]
+        c = self.config
+        held = self.held(m)
+        nans = Signal(c.k)
+        terms = [self.row.terms[i] for i in range(c.k)]
         for i, number in enumerate(terms):
-            m.submodules[f"activation_{i}"] = self.activation.place(
-                code=held[i], number=number, nan=nans[i]
+            m.submodules[f"activation_{i}"] = self.number.place(
+                code=held[-1][i], number=number, nan=nans[i]
             )
         m.d.comb += self.row.nan.eq(nans.any())
-        if self.config.weights:
-            some, highest = largest(m, [(term.nonzero, term.field) for term in terms])
-            m.d.comb += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
+        places = [place for place in c.cuts if place in "od"]
+        ahead = {
+            place: self.exponents(m, codes, f"ahead_{place}")
+            for place, codes in zip(places, held, strict=False)
+        }
+        for place, exponents in ahead.items():
+            if place in self.layouts.row.members:
+                m.d.comb += self.row[place].eq(exponents)
+        if c.weights:
+            first = [ahead[places[0]][i] for i in range(c.k)] if places else terms
+            some, highest = largest(m, [(term.nonzero, term.field) for term in first])
+            if "o" in places:
+                with m.If(self.move):
+                    m.d.sync += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
+            else:
+                m.d.comb += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
         return m
 
 
-class Column(MacUnit):
-    """The weights of a column, for all its dot products. Cycle contract: as `Row`."""
+class Column(Operands):
+    """The weights of a column, for all its dot products."""
 
     suffix = "column"
 
     def __init__(self, config: MacConfig, top: str) -> None:
-        self.weight = Weight(config, top)
-        super().__init__(config, top, self.weight)
+        super().__init__(config, top, Weight(config, top))
 
     def ports(self) -> dict[str, Any]:
-        layouts = self.layouts
-        return {"codes": In(layouts.weight_codes), "load": In(1), "column": Out(layouts.column)}
+        return self.operand(self.layouts.weight_codes, "column")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held = Signal(self.layouts.weight_codes, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += held.eq(self.codes)
-        nans = Signal(self.config.k)
-        for i in range(self.config.k):
-            nan = {} if self.config.weights else {"nan": nans[i]}
-            m.submodules[f"weight_{i}"] = self.weight.place(
-                code=held[i], number=self.column.terms[i], **nan
+        c = self.config
+        held = self.held(m)
+        nans = Signal(c.k)
+        for i in range(c.k):
+            nan = {} if c.weights else {"nan": nans[i]}
+            m.submodules[f"weight_{i}"] = self.number.place(
+                code=held[-1][i], number=self.column.terms[i], **nan
             )
-        if not self.config.weights:
+        if not c.weights:
             m.d.comb += self.column.nan.eq(nans.any())
+            for place, codes in zip([p for p in c.cuts if p in "od"], held, strict=False):
+                m.d.comb += self.column[place].eq(self.exponents(m, codes, f"ahead_{place}"))
         return m

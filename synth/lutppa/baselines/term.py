@@ -6,7 +6,7 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
@@ -15,19 +15,14 @@ from lutcore.unit import balanced
 from .compress import columns_sum
 from .mac_config import MacConfig, MacUnit
 
-__all__ = ["Align", "Product", "distance_bits", "largest", "right"]
+__all__ = ["Align", "Product", "base_shape", "largest", "right"]
 
 FINE_BITS = 3
 
 
-def distance_bits(config: MacConfig) -> int:
-    """Bits of the distance by which a term is shifted to the right.
-
-    From `addend_bits` on nothing is left of a term: larger distances need not be told apart.
-    """
-    top = config.fmt.largest_field * (1 if config.weights else 2)
-    base = max(top, FP32.largest_field - config.offset)
-    return min(base, top + config.addend_bits).bit_length()
+def base_shape(config: MacConfig) -> Shape:
+    """E as a product's exponent, which may be below 0."""
+    return Shape.cast(range(min(config.lowest, 0), FP32.special_field + abs(config.offset) + 1))
 
 
 class Product(MacUnit):
@@ -84,7 +79,7 @@ class Align(MacUnit):
         c = self.config
         return {
             "product": In(unsigned(c.product_bits)),
-            "distance": In(unsigned(distance_bits(c))),
+            "distance": In(unsigned(c.distance_bits)),
             "negative": In(1),
             "addend": Out(unsigned(c.addend_bits)),
         }

@@ -41,6 +41,7 @@ CONFIGURATIONS: dict[str, BaselineConfig] = {
     "native-3": _small("native", "unsigned", 4, weight_bits=3),
     "native-4": _small("native", "integer", 4, weight_bits=4),
     "native-5": _small("native", "odd", 2, weight_bits=5, activation_bits=6),
+    "native-enable": _small("native", "odd", 4, weight_bits=1, lane_enable=1),
     "native-1-1": _small("native", "odd", 4, weight_bits=1, stages=1),
     "native-4-1": _small("native", "integer", 4, weight_bits=4, stages=1),
     "native-ternary": _small("native", "ternary", 6, weight_bits=2),
