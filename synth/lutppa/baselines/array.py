@@ -55,26 +55,26 @@ class BaselineArray(BaselineUnit):
         m = Module()
         c = self.config
         activations, weights, psums = self.i_activations, self.i_weights, self.o_psums
-        held, free, load, step = Signal(), Signal(), Signal(), Signal()
+        full, free, load, step = Signal(), Signal(), Signal(), Signal()
         control = Signal(self.layouts.control, reset_less=True)
         # The step whose products are added to the accumulators.
         adds, adding = Signal(), Signal(self.layouts.control, reset_less=True)
         keep, shift = Signal(), Signal()
         m.d.comb += [
             free.eq(~psums.valid | psums.ready),
-            step.eq(held & free),
-            load.eq(activations.valid & weights.valid & (~held | free)),
-            activations.ready.eq(weights.valid & (~held | free)),
-            weights.ready.eq(activations.valid & (~held | free)),
+            step.eq(full & free),
+            load.eq(activations.valid & weights.valid & (~full | free)),
+            activations.ready.eq(weights.valid & (~full | free)),
+            weights.ready.eq(activations.valid & (~full | free)),
         ]
-        with m.If(~held | free):
-            m.d.sync += held.eq(load)
+        with m.If(~full | free):
+            m.d.sync += full.eq(load)
         with m.If(load):
             m.d.sync += control.eq(activations.payload.control)
         if c.stages:
             waiting = Signal()
             with m.If(free):
-                m.d.sync += [waiting.eq(held), adding.eq(control)]
+                m.d.sync += [waiting.eq(full), adding.eq(control)]
             m.d.comb += adds.eq(waiting & free)
         else:
             m.d.comb += [adds.eq(step), adding.eq(control)]
@@ -102,15 +102,18 @@ class BaselineArray(BaselineUnit):
                 )
                 operands[row, table] = operand
         for column in range(c.n):
-            codes = Signal(self.layouts.codes, name=f"codes_{column}")
-            selections = Signal(self.layouts.selections, name=f"selections_{column}")
+            decoded = Signal(self.layouts.selections, name=f"decoded_{column}")
+            held = Signal(self.column_registers.o.shape(), name=f"held_{column}")
             m.submodules[f"column_registers_{column}"] = self.column_registers.place(
-                i=weights.payload[column], load=load, o=codes
+                i=decoded if c.decodes_first else weights.payload[column], load=load, o=held
             )
             take = {"take": step} if c.gates_columns else {}
             m.submodules[f"column_{column}"] = self.column.place(
-                codes=codes, selections=selections, **take
+                codes=weights.payload[column] if c.decodes_first else held,
+                selections=decoded,
+                **take,
             )
+            selections = held if c.decodes_first else decoded
             for row in range(c.m):
                 m.submodules[f"lane_{row}_{column}"] = self.lane.place(
                     operand=operands[row, column // c.table_readers],

@@ -256,6 +256,11 @@ class BaselineConfig:
         return not self.enables and not self.gates_rows
 
     @property
+    def decodes_first(self) -> bool:
+        """Whether columns hold selections and not codes: more registers, and shorter paths."""
+        return self.enables and self.design not in TABLES
+
+    @property
     def enables(self) -> bool:
         """Whether lanes have an enable; what lies in a lane has to wait there."""
         return bool(self.lane_enable or self.stages)

@@ -12,7 +12,7 @@ multiples, tables, radix-4 digits, and the one number that corrects for a code's
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
@@ -35,14 +35,12 @@ class BaselineUnit(BaseUnit):
 
 
 class Registers(BaselineUnit):
-    """Holds a payload while lanes read it.
-
-    held  name of the payload's layout
+    """Holds a payload, of the layout called `held`, while lanes read it.
 
     Cycle contract: what is at `i` in a cycle with `load` is at `o` from the next on.
     """
 
-    held: ClassVar[str]
+    held: str
 
     def ports(self) -> dict[str, Any]:
         layout = getattr(self.layouts, self.held)
@@ -85,10 +83,14 @@ class RowRegisters(Registers):
 
 
 class ColumnRegisters(Registers):
-    """The codes of a column."""
+    """The codes of a column, or its selections."""
 
     suffix = "column_registers"
-    held = "codes"
+
+    @property
+    def held(self) -> str:  # type: ignore[override]
+        """Name of the payload's layout."""
+        return "selections" if self.config.decodes_first else "codes"
 
 
 class Row(BaselineUnit):
