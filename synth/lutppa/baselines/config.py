@@ -258,7 +258,7 @@ class BaselineConfig:
     @property
     def decodes_first(self) -> bool:
         """Whether columns hold selections and not codes: more registers, and shorter paths."""
-        return self.enables and self.design not in TABLES
+        return bool(self.lane_enable and not self.stages and self.design not in TABLES)
 
     @property
     def enables(self) -> bool:

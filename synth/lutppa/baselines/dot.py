@@ -1,9 +1,10 @@
 """A fused dot product: terms and an FP32 accumulator aligned to the largest exponent, added once.
 
-    exponents -> largest -o-> distances -d-> align -> sum -c-> carries -s-> normalise -> result
-    addend ----------------------^     products -^
+    exponents -> largest -o-> distances -p-> align -> sum -c-> carries -s-> normalise -> result
+              operands -o-> products ---^
+    addend -------------------^
 
-The registers o, d, c, s are there according to `stages`. Exponents are those of products: sums of
+The registers o, p, c, s are there according to `stages`. Exponents are those of products: sums of
 exponent fields. The sum is taken as if the addend were positive, and the result's sign turned back:
 so the addend is never inverted, and each of the other terms brings its one (-x is ~x + 1).
 Source: golden_mac.py.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
@@ -89,29 +90,39 @@ class FusedDot(MacUnit):
         )  # fmt: skip
         # With no product beside it, an addend passes: a subnormal one as if it were normal.
         hidden = field.any() | (none & some) if c.offset > 0 else field.any()
-        base, away, flat, significand, flags, sign = cut(
-            "d", base=base, away=away, flat=none & ~field.any(),
-            significand=Cat(fraction, hidden),
-            flags=Cat(special & ~some, Const(0, 1), special & some), sign=self.addend[-1],
-        )  # fmt: skip
-        distances = [
-            self._held(m, "d", f"distance_{i}", Value.cast(distances[i])) for i in range(c.k)
+        sign = self.addend[-1]
+        specials: list[Value] = [
+            Cat(special & ~some, Const(0, 1), special & some),
+            Cat(Const(0, 2), self.a.nan if c.weights else self.a.nan | self.b.nan),
         ]
-
-        columns = Columns(m, sum_bits(c.k, c.addend_bits))
-        specials = [flags, Cat(Const(0, 2), self.a.nan if c.weights else self.a.nan | self.b.nan)]
-        for i, distance in enumerate(distances):
+        negatives = []
+        for i in range(c.k):
             a, b = self.a.terms[i], self.b.terms[i]
             negative = Signal(name=f"negative_{i}")
             m.d.comb += negative.eq(a.negative ^ b.negative ^ sign)
+            negatives.append(negative)
             if c.fmt.infinities:
                 infinite = a.infinite if c.weights else a.infinite | b.infinite
                 zero = infinite & ~(a.nonzero & b.nonzero) if c.zero_products else Const(0, 1)
                 # The sign is turned back with that of the sum.
                 specials.append(Cat(infinite & ~negative, infinite & negative, zero))
+        base, away, flat, significand, flags, sign = cut(
+            "p", base=base, away=away, flat=none & ~field.any(),
+            significand=Cat(fraction, hidden), flags=balanced(specials, or_), sign=sign,
+        )  # fmt: skip
+
+        columns = Columns(m, sum_bits(c.k, c.addend_bits))
+        for i in range(c.k):
+            product, distance, negative = cut(
+                "p", **{
+                    f"product_{i}": self._product(m, i),
+                    f"distance_{i}": Value.cast(distances[i]),
+                    f"negative_{i}": negatives[i],
+                },
+            )  # fmt: skip
             addend = Signal(c.addend_bits, name=f"addend_{i}")
             m.submodules[f"align_{i}"] = self.align.place(
-                product=self._product(m, i), distance=distance, negative=negative, addend=addend
+                product=product, distance=distance, negative=negative, addend=addend
             )
             columns.add_signed(0, Cat(addend, negative))
             columns.add(0, negative)
@@ -122,17 +133,28 @@ class FusedDot(MacUnit):
             Cat(*(self._held(m, "c", f"row_{i}_{place}", bit) for place, bit in enumerate(row)))
             for i, row in enumerate(columns.rows())
         ]
-        flags = balanced(specials, or_)
         base, flat, flags, sign = cut("c", base=base, flat=flat, flags=flags, sign=sign)
 
-        size = Signal(signed(columns.width))
+        size = Signal(columns.width)
         m.d.comb += size.eq(rows[0] + rows[1])
-        size, base, flat, flags, sign = cut(
-            "s", size=size, base=base, flat=flat, flags=flags, sign=sign
-        )
+        negative = size[-1]
+        magnitude = Signal(columns.width - 1)
+        if "s" in c.cuts:  # -x is ~(x - 1), which need not wait for x.
+            less = Columns(m, columns.width)
+            for row in rows:
+                less.add(0, row)
+            less.add_constant(-1)
+            m.d.comb += magnitude.eq(Mux(negative, ~less.total(), size))
+        else:
+            m.d.comb += magnitude.eq((size[:-1] ^ negative.replicate(len(magnitude))) + negative)
+        magnitude, negative, base, flat, flags, sign = cut(
+            "s", magnitude=magnitude, negative=negative, base=base, flat=flat, flags=flags,
+            sign=sign,
+        )  # fmt: skip
         m.submodules.normalise = self.normalise.place(
-            size=size, base=base, flat=flat, flags=flags, sign=sign, result=self.result
-        )
+            magnitude=magnitude, negative=negative, base=base, flat=flat, flags=flags, sign=sign,
+            result=self.result,
+        )  # fmt: skip
         return m
 
     def _held(self, m: Module, place: str, name: str, value: Value) -> Value:
@@ -147,36 +169,29 @@ class FusedDot(MacUnit):
     def _largest(self, m: Module) -> tuple[Value, Value, Value]:
         """Exponents of the products, the largest of those that are not zero; whether none is."""
         c = self.config
+        if c.weights:
+            exponents = Cat(self.a.terms[i].field for i in range(c.k))
+            return exponents, self.a.highest, ~self.a.nonzero
 
-        def operands(places: str) -> Any:
-            for place in places:
-                if place in c.cuts:
-                    return self.a[place], None if c.weights else self.b[place]
-            return self.a.terms, self.b.terms
-
-        def sums(places: str) -> Value:
-            a, b = operands(places)
-            if c.weights:
-                return Cat(a[i].field for i in range(c.k))
-            found = Signal(c.k * c.exponent_bits, name=f"exponents_{places}")
+        def sums(name: str, a: Any, b: Any) -> Value:
+            found = Signal(c.k * c.exponent_bits, name=name)
             for i in range(c.k):
-                m.submodules[f"exponent_{places}_{i}"] = self.exponent_sum.place(
+                m.submodules[f"{name}_{i}"] = self.exponent_sum.place(
                     a=a[i].field, b=b[i].field,
                     total=found[i * c.exponent_bits :][: c.exponent_bits],
                 )  # fmt: skip
             return found
 
-        if c.weights:
-            return sums("d"), self.a.highest, ~self.a.nonzero
-        before = sums("od")
-        a, b = operands("od")
+        own = sums("exponent", self.a.terms, self.b.terms)
+        a, b = (self.a.ahead, self.b.ahead) if c.early else (self.a.terms, self.b.terms)
+        # Added twice they take less than registers between.
+        exponents = sums("ahead", a, b) if c.early else own
         highest, none = Signal(c.exponent_bits), Signal()
         m.submodules.highest = self.highest.place(
-            exponents=before, counting=Cat(a[i].nonzero & b[i].nonzero for i in range(c.k)),
+            exponents=exponents, counting=Cat(a[i].nonzero & b[i].nonzero for i in range(c.k)),
             highest=highest, none=none,
         )  # fmt: skip
-        after = sums("d") if "o" in c.cuts else before
-        return after, self._held(m, "o", "highest", highest), self._held(m, "o", "none", none)
+        return own, self._held(m, "o", "highest", highest), self._held(m, "o", "none", none)
 
     def _product(self, m: Module, i: int) -> Value:
         """The product of a term; its activation if weights are signs."""

@@ -59,7 +59,7 @@ class DotStream(MacUnit):
         # The addend is for the step that has passed o.
         addends = [
             Signal(FP32.bits, reset_less=True, name=f"addend_{i}")
-            for i in range(2 if "o" in c.cuts else 1)
+            for i in range(2 if c.early else 1)
         ]
         valid = [Signal(name=f"valid_{i}") for i in range(c.stages + 1)]
         m.d.comb += [moves.eq(~results.valid | results.ready), terms.ready.eq(moves)]

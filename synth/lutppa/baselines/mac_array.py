@@ -108,7 +108,7 @@ class MacArray(MacUnit):
                     m.d.sync += turn.eq(turn + 1)
 
         first = control.first
-        if "o" in c.cuts:  # The addend is for the step that has passed it.
+        if c.early:  # The addend is for the step that has passed it.
             first = Signal(reset_less=True)
             with m.If(moves):
                 m.d.sync += first.eq(control.first)

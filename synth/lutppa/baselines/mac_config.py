@@ -35,16 +35,14 @@ others are two's complement, ternary of two bits.
 """
 
 
-CUTS = ("", "c", "oc", "odc", "odcs")
+CUTS = ("", "c", "oc", "ocs", "opcs")
 """Where the registers of a dot product are, by their number.
 
-o  after the largest exponent of the products, and before the accumulator's is looked at
-d  after the distances by which terms are shifted
+o  after the largest exponent of the products; operands of products wait in rows and columns, which
+   many dot products share
+p  after products and the distances by which they are shifted
 c  after the sum, kept as two numbers
-s  after its carries are propagated
-
-What is needed after o and d alone waits in front of the dot product, once for a row or a column:
-so a product, a shift and a sum have no register between them, which would take hundreds of bits.
+s  after its carries are propagated and its magnitude is known
 """
 
 
@@ -106,14 +104,14 @@ class MacConfig:
         return CUTS[self.stages]
 
     @property
-    def early(self) -> int:
-        """Registers before the products."""
-        return sum(place in self.cuts for place in "od")
+    def early(self) -> bool:
+        """Whether exponents are looked at one step before products are made."""
+        return "o" in self.cuts
 
     @property
     def turns(self) -> int:
         """Tiles that take turns in the sums: a sum is as many cycles under way."""
-        return 1 + sum(place in self.cuts for place in "dcs")
+        return 1 + sum(place in self.cuts for place in "pcs")
 
     @property
     def weight_shape(self) -> Shape:
@@ -225,8 +223,7 @@ class MacLayouts:
     row          k activations taken apart, and what they have in common
     column       k weights likewise
 
-    In a row and a column, `o` and `d` are the exponents of the steps that are before these cuts,
-    and so ahead of those whose numbers are in `terms`.
+    In a row and a column, `ahead` are the exponents of the step after that of `terms`.
     """
 
     def __init__(self, config: MacConfig) -> None:
@@ -240,7 +237,8 @@ class MacLayouts:
         self.weights = data.ArrayLayout(self.weight_codes, c.n)
         self.results = data.ArrayLayout(data.ArrayLayout(FP32.bits, c.m), c.n)
         infinite = {"infinite": 1} if c.fmt.infinities else {}
-        number = {"negative": 1, "field": c.fmt.exponent_bits, "nonzero": 1, **infinite}
+        zero = {"nonzero": 1} if not c.early or (c.zero_products and c.fmt.infinities) else {}
+        number = {"negative": 1, "field": c.fmt.exponent_bits, **zero, **infinite}
         triple = {"triple": c.fmt.significand_bits + 2} if any(3 in d for d in c.digits) else {}
         self.activation = data.StructLayout(
             {**number, "significand": c.fmt.significand_bits, **triple}
@@ -253,8 +251,8 @@ class MacLayouts:
         self.exponents = data.ArrayLayout(c.exponent_bits, c.k)
         self.distances = data.ArrayLayout(c.distance_bits, c.k)
         self.exponent = data.StructLayout({"field": c.fmt.exponent_bits, "nonzero": 1})
-        codes_ahead = data.ArrayLayout(self.exponent, c.k)
-        ahead = {place: codes_ahead for place in c.cuts if place in ("d" if c.weights else "od")}
+        early = c.early and not c.weights
+        ahead = {"ahead": data.ArrayLayout(self.exponent, c.k)} if early else {}
         self.row = data.StructLayout(
             {"terms": data.ArrayLayout(self.activation, c.k), "nan": 1, **ahead, **highest}
         )

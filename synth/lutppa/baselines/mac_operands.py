@@ -3,13 +3,12 @@
 codes -> registers -> activation -> row of m --> all dot products of the row
 codes -> registers -> weight -> column of n ---> all dot products of the column
 
-With registers before the products codes wait here, and exponents are taken from those that wait.
+With a register before the products, exponents are of the step after that of the numbers.
 """
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -125,9 +124,10 @@ def _decode(
         some.eq(fraction.any()),
         number.negative.eq(code[-1]),
         number.field.eq(Cat(field[0] | ~hidden, field[1:])),
-        number.nonzero.eq(hidden | some),
         significand.eq(Cat(fraction, hidden)),
     ]
+    if "nonzero" in number.shape().members:
+        m.d.comb += number.nonzero.eq(hidden | some)
     if fmt.infinities:
         m.d.comb += [number.infinite.eq(field.all() & ~some), nan.eq(field.all() & some)]
     else:
@@ -135,41 +135,43 @@ def _decode(
 
 
 class Operands(MacUnit):
-    """Base of a row and a column: codes that wait for as many steps as are before the products.
+    """Base of a row and a column: codes in registers, and what they become.
 
-    Cycle contract: a step's codes come with `load`; its registers go on with each `move`.
+    Cycle contract: codes come with `load`. With `config.early` exponents are taken from them, and
+    the next `move` takes them on to where numbers are taken apart and held.
     """
 
     def __init__(self, config: MacConfig, top: str, number: MacUnit) -> None:
         self.number, self.exponent = number, Exponent(config, top)
-        self.ahead = not config.weights or isinstance(number, Activation)
-        super().__init__(
-            config, top, *([self.exponent] if config.early and self.ahead else []), number
-        )
+        ahead = config.early and not (config.weights and isinstance(number, Weight))
+        super().__init__(config, top, *([self.exponent] if ahead else []), number)
 
     def operand(self, layout: Any, name: str) -> dict[str, Any]:
         """Ports of codes of a layout and of what they become."""
         move = {"move": In(1)} if self.config.early else {}
         return {"codes": In(layout), "load": In(1), **move, name: Out(getattr(self.layouts, name))}
 
-    def held(self, m: Module) -> list[Any]:
-        """The codes of the steps that wait, the latest first."""
-        steps = [
-            Signal(self.codes.shape(), reset_less=True, name=f"held_{i}")
-            for i in range(1 + self.config.early)
-        ]
+    def loaded(self, m: Module) -> Any:
+        """The codes of the last step."""
+        held = Signal(self.codes.shape(), reset_less=True)
         with m.If(self.load):
-            m.d.sync += steps[0].eq(self.codes)
-        if self.config.early:
-            with m.If(self.move):
-                m.d.sync += [now.eq(before) for before, now in pairwise(steps)]
-        return steps
+            m.d.sync += held.eq(self.codes)
+        return held
 
-    def exponents(self, m: Module, codes: Any, name: str) -> Any:
+    def waiting(self, m: Module, value: Any, name: str) -> Any:
+        """A value, one move later if exponents are early."""
+        if not self.config.early:
+            return value
+        held = Signal.like(value, name=name, reset_less=True)
+        with m.If(self.move):
+            m.d.sync += held.eq(value)
+        return held
+
+    def exponents(self, m: Module, codes: Any) -> Any:
         """The exponents of codes."""
-        found = Signal(data.ArrayLayout(self.layouts.exponent, self.config.k), name=name)
+        found = Signal(data.ArrayLayout(self.layouts.exponent, self.config.k), name="exponents")
         for i in range(self.config.k):
-            m.submodules[f"{name}_{i}"] = self.exponent.place(code=codes[i], exponent=found[i])
+            m.submodules[f"exponent_{i}"] = self.exponent.place(code=codes[i], exponent=found[i])
         return found
 
 
@@ -190,30 +192,25 @@ class Row(Operands):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        held = self.held(m)
-        nans = Signal(c.k)
-        terms = [self.row.terms[i] for i in range(c.k)]
-        for i, number in enumerate(terms):
+        codes, nans = self.loaded(m), Signal(c.k)
+        numbers = Signal(self.row.terms.shape())
+        for i in range(c.k):
             m.submodules[f"activation_{i}"] = self.number.place(
-                code=held[-1][i], number=number, nan=nans[i]
+                code=codes[i], number=numbers[i], nan=nans[i]
             )
-        m.d.comb += self.row.nan.eq(nans.any())
-        places = [place for place in c.cuts if place in "od"]
-        ahead = {
-            place: self.exponents(m, codes, f"ahead_{place}")
-            for place, codes in zip(places, held, strict=False)
-        }
-        for place, exponents in ahead.items():
-            if place in self.layouts.row.members:
-                m.d.comb += self.row[place].eq(exponents)
+        m.d.comb += [
+            self.row.terms.eq(self.waiting(m, numbers, "terms")),
+            self.row.nan.eq(self.waiting(m, nans.any(), "nan")),
+        ]
+        first: Any = self.exponents(m, codes) if c.early else numbers
         if c.weights:
-            first = [ahead[places[0]][i] for i in range(c.k)] if places else terms
-            some, highest = largest(m, [(term.nonzero, term.field) for term in first])
-            if "o" in places:
-                with m.If(self.move):
-                    m.d.sync += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
-            else:
-                m.d.comb += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
+            some, highest = largest(m, [(first[i].nonzero, first[i].field) for i in range(c.k)])
+            m.d.comb += [
+                self.row.nonzero.eq(self.waiting(m, some, "some")),
+                self.row.highest.eq(self.waiting(m, highest, "highest")),
+            ]
+        elif c.early:
+            m.d.comb += self.row.ahead.eq(first)
         return m
 
 
@@ -231,15 +228,14 @@ class Column(Operands):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        held = self.held(m)
-        nans = Signal(c.k)
+        codes, nans = self.loaded(m), Signal(c.k)
+        numbers = Signal(self.column.terms.shape())
         for i in range(c.k):
             nan = {} if c.weights else {"nan": nans[i]}
-            m.submodules[f"weight_{i}"] = self.number.place(
-                code=held[-1][i], number=self.column.terms[i], **nan
-            )
+            m.submodules[f"weight_{i}"] = self.number.place(code=codes[i], number=numbers[i], **nan)
+        m.d.comb += self.column.terms.eq(self.waiting(m, numbers, "terms"))
         if not c.weights:
-            m.d.comb += self.column.nan.eq(nans.any())
-            for place, codes in zip([p for p in c.cuts if p in "od"], held, strict=False):
-                m.d.comb += self.column[place].eq(self.exponents(m, codes, f"ahead_{place}"))
+            m.d.comb += self.column.nan.eq(self.waiting(m, nans.any(), "nan"))
+            if c.early:
+                m.d.comb += self.column.ahead.eq(self.exponents(m, codes))
         return m

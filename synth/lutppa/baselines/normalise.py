@@ -1,11 +1,11 @@
-"""The last step of a fused dot product: magnitude, leading zeros, truncation, special values."""
+"""The last step of a fused dot product: leading zeros, truncation, special values."""
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib.wiring import In, Out
 
 from lutcore.fma import leading_zeros
@@ -25,8 +25,9 @@ def sum_bits(k: int, addend_bits: int) -> int:
 class Normalise(MacUnit):
     """A sum as FP32, truncated. Combinational.
 
-    size: in multiples of 2^(E - F); base: E, as a product's exponent; flat: the sum is a subnormal
-    addend alone; flags: there is +infinity, -infinity, NaN; sign: what the result's is turned by.
+    magnitude, negative: in multiples of 2^(E - F); base: E, as a product's exponent; flat: the sum
+    is a subnormal addend alone; flags: there is +infinity, -infinity, NaN; sign: what the result's
+    is turned by.
     """
 
     suffix = "normalise"
@@ -35,7 +36,8 @@ class Normalise(MacUnit):
     def ports(self) -> dict[str, Any]:
         c = self.config
         return {
-            "size": In(signed(sum_bits(c.k, c.addend_bits))),
+            "magnitude": In(sum_bits(c.k, c.addend_bits) - 1),
+            "negative": In(1),
             "base": In(base_shape(c)),
             "flat": In(1),
             "flags": In(3),
@@ -46,15 +48,13 @@ class Normalise(MacUnit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        size, base, flags = self.size, self.base, self.flags
-        negative = size[-1]
-        digits = len(size) - 1
+        base, flags, digits = self.base, self.flags, len(self.magnitude)
         # Subnormal results of large exponent ranges need a place above the sum to begin from.
         above = digits - 1 - c.fraction_bits  # exponent of the highest bit less E
         lowest_field = (1 if c.weights else c.lowest) + c.offset + above
         spare = max(0, 1 - lowest_field) if c.offset <= 0 else 0
         magnitude = Signal(digits + spare)
-        m.d.comb += magnitude.eq((size[:-1] ^ negative.replicate(digits)) + negative)
+        m.d.comb += magnitude.eq(self.magnitude)
         field = Signal(Shape.cast(range(-(1 << 9), 1 << 10)))
         top = Signal(Shape.cast(range(-(1 << 9), 1 << 10)))
         m.d.comb += top.eq(base + (c.offset + above + spare))
@@ -91,7 +91,7 @@ class Normalise(MacUnit):
             if c.fraction_bits < FP32.fraction_bits:  # the whole of a subnormal addend may be lost
                 some = some & (~self.flat | fraction.any())
             code_field = Cat(code_field[0] & ~self.flat, code_field[1:])
-        result_negative = Mux(flags.any(), flags[1], negative) ^ self.sign
+        result_negative = Mux(flags.any(), flags[1], self.negative) ^ self.sign
         m.d.comb += self.result.eq(
             Cat(
                 (fraction & (~infinite).replicate(len(fraction))) | nan.replicate(len(fraction)),

@@ -14,6 +14,7 @@ from lutcore.unit import balanced
 
 from .compress import columns_sum
 from .mac_config import MacConfig, MacUnit
+from .tree import Columns
 
 __all__ = ["Align", "Product", "base_shape", "largest", "right"]
 
@@ -48,7 +49,7 @@ class Product(MacUnit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        columns: list[list[Value]] = [[] for _ in range(c.product_bits)]
+        partials: list[Value] = []
         lines = list(self.lines)
         single = Cat(self.significand, Const(0, 2))
         multiples = {1: single, 2: Cat(Const(0, 1), self.significand, Const(0, 1))}
@@ -60,10 +61,22 @@ class Product(MacUnit):
             partial = Signal(width, name=f"partial_{index}")
             choices = [multiples[value][:width] & lines.pop(0).replicate(width) for value in values]
             m.d.comb += partial.eq(balanced(choices, or_))
+            partials.append(partial)
+        m.d.comb += self.product.eq(self._sum(m, partials))
+        return m
+
+    def _sum(self, m: Module, partials: list[Value]) -> Value:
+        """The sum of partial products; for a clock as a tree, else with the fewest inverters."""
+        if self.config.stages:
+            tree = Columns(m, self.config.product_bits)
+            for index, partial in enumerate(partials):
+                tree.add(2 * index, partial)
+            return tree.total()
+        columns: list[list[Value]] = [[] for _ in range(self.config.product_bits)]
+        for index, partial in enumerate(partials):
             for place, bit in enumerate(partial):
                 columns[2 * index + place].append(bit)
-        m.d.comb += self.product.eq(columns_sum(m, columns, "sum"))
-        return m
+        return columns_sum(m, columns, "sum")
 
 
 class Align(MacUnit):

@@ -69,13 +69,13 @@ MAC_CONFIGURATIONS: dict[str, MacConfig] = {
     "bf16-0": MacConfig(m=2, n=1, k=5, operand="bf16"),
     "e4m3": MacConfig(m=2, n=2, k=4, operand="e4m3"),
     "e4m3-13": MacConfig(m=2, n=1, k=8, operand="e4m3", fraction_bits=13, stages=1),
-    "e5m2": MacConfig(m=1, n=2, k=4, operand="e5m2", stages=2),
+    "e5m2": MacConfig(m=1, n=2, k=4, operand="e5m2", stages=4),
     **{
-        f"fp16-{name}": MacConfig(m=2, n=2, k=4, weights=name, stages=index % 4)
+        f"fp16-{name}": MacConfig(m=2, n=2, k=4, weights=name, stages=index % 5)
         for index, name in enumerate(NARROW)
     },
     "bf16-w2": MacConfig(m=1, n=2, k=4, operand="bf16", weights="w2"),
-    "e4m3-w1": MacConfig(m=1, n=2, k=8, operand="e4m3", weights="w1"),
+    "e4m3-w1": MacConfig(m=1, n=2, k=8, operand="e4m3", weights="w1", stages=3),
     "e5m2-int4": MacConfig(m=1, n=2, k=4, operand="e5m2", weights="int4", stages=1),
 }
 """Every format, every narrow weight, every number of stages."""
