@@ -66,6 +66,10 @@ class BaselineConfig:
     readers          columns that share one table with its adders, or 0 for all n
     block            most activations along K in one sum; a multiple of terms
     psum_bits        of the accumulator, or 0 for what the largest sum needs
+    lane_enable      1: lanes have an enable, which is larger than gates in front of many lanes but
+                     on no long path; or 0
+    stages           1: registers in a lane between its products' sum and the accumulator, and an
+                     enable for both; or 0
 
     Any violation raises ConfigError with the field, its value and what would do.
     """
@@ -81,6 +85,8 @@ class BaselineConfig:
     readers: int = 0
     block: int = 64
     psum_bits: int = 0
+    lane_enable: int = 0
+    stages: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -103,6 +109,8 @@ class BaselineConfig:
             ("weight_bits", 1, 16 if self.design == "mac" else 8),
             ("block", 1, 65536),
             ("psum_bits", 0, 64),
+            ("lane_enable", 0, 1),
+            ("stages", 0, 1),
         ):
             check_range(field, getattr(self, field), low, high)
         low, high = (2, 6) if self.design in TABLES else (1, 1)
@@ -179,8 +187,11 @@ class BaselineConfig:
 
     @property
     def offset(self) -> int:
-        """What a step's codes count too much; `integer` codes with their top bit inverted."""
-        if self.folded:
+        """What a step's codes count too much; `integer` codes with their top bit inverted.
+
+        Of `mac` nothing: it takes codes with their signs.
+        """
+        if self.folded or self.design == "mac":
             return 0
         return {
             "unsigned": 0,
@@ -226,9 +237,33 @@ class BaselineConfig:
         """Width of the number that a row of activations adds to each of its lanes; 0 for none."""
         limit = self.offset * self.terms << (self.activation_bits - 1)
         if self.design == "mac":
-            places = sum(1 << place for place, _ in self.digits)
-            limit += self.terms * places << (self.weight_bits + 1)
+            limit = self.terms * sum(1 << place for place, _ in self.digits)
         return _signed_bits(limit) if limit else 0
+
+    @property
+    def gates_rows(self) -> bool:
+        """Whether a cycle without a step is kept from lanes in the operands of rows.
+
+        Elsewhere in the selections of columns, where that takes fewer gates.
+        """
+        entries = self.stored * self.entry_bits * self.groups * self.m // self.table_readers
+        lines = sum(count for _, count in self.digits) * self.groups
+        return not self.enables and (self.design == "mac" or entries < lines)
+
+    @property
+    def gates_columns(self) -> bool:
+        """Whether it is kept from lanes in the selections of columns."""
+        return not self.enables and not self.gates_rows
+
+    @property
+    def decodes_first(self) -> bool:
+        """Whether columns hold selections and not codes: more registers, and shorter paths."""
+        return bool(self.lane_enable and not self.stages and self.design not in TABLES)
+
+    @property
+    def enables(self) -> bool:
+        """Whether lanes have an enable; what lies in a lane has to wait there."""
+        return bool(self.lane_enable or self.stages)
 
     @property
     def weight_limit(self) -> int:
