@@ -80,6 +80,8 @@ class Fma(Unit):
     """result = RN(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
 
     enable      moves all stages on
+    empty       the product is 0, so that a number stays what it is, whatever difference, scale,
+                exponent and nonfinite are
     difference  psum - z' sum; scale: as `scale_layout` has it; exponent: of a table step
     nonfinite   makes the result NaN, as does a special scale
     output_format  place of the output's format in `config.outputs`; int32: integer sum modulo 2^32
@@ -99,6 +101,7 @@ class Fma(Unit):
         c = self.config
         return {
             "enable": In(1),
+            "empty": In(1),
             "difference": In(signed(c.difference_bits)),
             "scale": In(scale_layout(c)),
             "exponent": In(signed(c.exponent_bits)),
@@ -165,7 +168,7 @@ class Fma(Unit):
         exponent_1 = register(range(lowest, highest + 1), "exponent_1")
         raw, blocks = self._is_output(INT32.name) if c.raw else Const(0, 1), any(steps)
         counted = held(deep, "counted", self.difference)
-        counts = held(deep, "counts", raw | self.scale.significand[-1])
+        counts = held(deep, "counts", ~self.empty & (raw | self.scale.significand[-1]))
         positive = Mux(counted < 0, -counted, counted)[:magnitude_bits]
         magnitude = held(not deep, "magnitude", Mux(counts, positive, 0))
         with m.If(self.enable):
@@ -175,7 +178,9 @@ class Fma(Unit):
                 exponent_1.eq(
                     self.scale.exponent + (self.exponent if blocks else 0) + (magnitude_bits - 1)
                 ),
-                kind_1.nan.eq(self.scale.special | (self.nonfinite if blocks else 0)),
+                kind_1.nan.eq(
+                    ~self.empty & (self.scale.special | (self.nonfinite if blocks else 0))
+                ),
                 kind_1.raw.eq(raw),
                 *(kind_1[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in narrow),
             ]
