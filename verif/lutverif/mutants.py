@@ -55,6 +55,8 @@ def run_bench(name: str, preset: str) -> None:
         axi.run(axi.CONFIGURATIONS[preset], 1, BURSTS)
     elif name == "axi_registers":
         axi_runner.run_registers(engine_registers(), counters_from=0xFFFFFFF0)
+    elif name == "axi_engine":
+        axi_runner.run_engine(preset)
     else:
         runner.run(name, soak.CONFIGURATIONS[preset])
 

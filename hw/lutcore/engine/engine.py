@@ -15,6 +15,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from lutcore.axi.registers import COUNTERS
 from lutcore.core import TensorCore
 from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
@@ -36,6 +37,8 @@ class Engine(EngineUnit):
                   begins at an aligned address, and has 1 to program_words instructions
     o_status      one for each start, when all is quiet again
     o_reads, i_read_data, o_writes, o_write_data, i_write_done: `lutcore.memory_port`
+
+    count_NAME    high in the cycles that `lutcore.axi.registers.COUNTERS` counts
 
     Reads are requested when no write is unanswered, and the other way round. After an error from
     memory the engine stops with `bus`, and stops so again until it is reset.
@@ -83,6 +86,7 @@ class Engine(EngineUnit):
             "i_start": In(stream.Signature(lay.start)),
             "o_status": Out(stream.Signature(lay.status)),
             **lay.memory_streams(),
+            **{f"count_{name}": Out(1) for name in COUNTERS},
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -183,6 +187,18 @@ class Engine(EngineUnit):
                 for name in ("idle", "error", "error_at", "read_words", "written_words")
             ),
         ]
+        # Lanes have work as long as there are weights for them.
+        idle = sequencer["busy"] & ~sequencer["loading"] & ~beats["w"].valid
+        counted = {
+            "busy": sequencer["busy"],
+            "tiles": feeder["filled"],
+            "stall_fetch": sequencer["loading"],
+            **{
+                f"stall_{name}": idle & mover["moving"][place]
+                for place, name in enumerate(("activations", "weights", "scales", "results"))
+            },
+        }
+        m.d.comb += [getattr(self, f"count_{name}").eq(line) for name, line in counted.items()]
         return m
 
     def _beat(self, name: str, held: Signal) -> Value:

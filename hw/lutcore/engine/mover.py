@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -48,7 +48,8 @@ class Mover(EngineUnit):
     written is acknowledged, one to write until all that was to be read is there.
     Cycle contract: a word a cycle inside a row, two cycles from a row to the next; every `done` is
     up for a cycle: loaded when the last item is in its slot, stored when the last is read from it.
-    idle: nothing is under way, in memory either. error: memory reported one for the move of `at`.
+    idle: nothing is under way, in memory either. moving: what memory is at, of loads of A, W, S and
+    a store, which ends with its answer. error: memory reported one for the move of `at`.
     """
 
     suffix = "mover"
@@ -93,6 +94,7 @@ class Mover(EngineUnit):
             "error_at": Out(lay.index_bits),
             "read_words": Out(1),
             "written_words": Out(1),
+            "moving": Out(4),
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -112,6 +114,13 @@ class Mover(EngineUnit):
             self.done_slot.eq(move.slot),
             self.loaded.eq(Mux(done, Cat(move[name] for name in self.layouts.loads), 0)),
             self.stored.eq(done & move.store),
+            self.moving.eq(
+                Mux(
+                    unanswered != 0,
+                    8,
+                    Mux(active, Cat(move.a, move.w, move.s, move.store), 0),
+                )
+            ),
             self.idle.eq(
                 ~active & ~moves.valid & ~self._requesting & (reads_left == 0) & (unanswered == 0)
             ),
@@ -254,7 +263,7 @@ class Mover(EngineUnit):
                     m.d.comb += view[i].eq(item[i * bits : (i + 1) * bits])
         for i in range(core.m):
             here = at.row == i
-            beyond = (at.row == 0) & (move.rows < i)
+            beyond = (at.row == 0) & (move.rows < i) if i else Const(0)
             part = self.data_a[i * len(codes) : (i + 1) * len(codes)]
             m.d.comb += [
                 self.write_a[i].eq(put & move.a & (here | beyond)),
@@ -292,15 +301,19 @@ class Mover(EngineUnit):
         room, valid = Signal(name="columns_room"), Signal(name="word_valid")
         word = Signal(c.word_bits)
         # Results lie by column, rows inside; only this row's go on.
+        column_bits = core.m * bits
         row_codes = [
-            Value.cast(self.read_data).word_select(column * core.m + at.row, bits)
+            Array(
+                self.read_data[low : low + bits]
+                for low in range(column * column_bits, (column + 1) * column_bits, bits)
+            )[at.row]
             for column in range(core.rescale_columns)
         ]
         piece = Signal(max(self.store.sources))
         m.d.comb += piece.eq(Cat(row_codes))
         if len(self.store.sources) > 1:
             with m.If(move.width == 0):
-                m.d.comb += piece.eq(Cat(code[:16] for code in row_codes))
+                m.d.comb += piece.eq(Cat(Value.cast(code)[:16] for code in row_codes))
         columns = core.rescale_columns
         taken = fetched & room
         m.d.comb += [

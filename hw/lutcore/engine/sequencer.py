@@ -30,6 +30,7 @@ class Sequencer(EngineUnit):
     """Runs a program from `i_start` to `o_status`; state other than counters and loops stays.
 
     read: one bit each for the readers of A, W, S and C that have read a run, of slot read_slot.
+    busy: a program runs; loading: it is read, and no instruction has begun.
     loaded, stored, move_slot; filled, filled_slot; idle, error: as the mover and feeder give them.
     """
 
@@ -63,6 +64,8 @@ class Sequencer(EngineUnit):
             "error_at": In(lay.index_bits),
             "read_words": In(1),
             "written_words": In(1),
+            "busy": Out(1),
+            "loading": Out(1),
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -111,6 +114,7 @@ class Sequencer(EngineUnit):
 
         running = Signal()
         self._count(m, issue, running, status, lmma)
+        m.d.comb += self.busy.eq(running | self.loading)
         with m.FSM(name="state"):
             with m.State("IDLE"):
                 m.d.comb += self.i_start.ready.eq(1)
@@ -118,10 +122,11 @@ class Sequencer(EngineUnit):
                     m.d.sync += [start.eq(self.i_start.payload), pc.eq(0), level.eq(0)]
                     m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += program.eq(1)
+                m.d.comb += [program.eq(1), self.loading.eq(1)]
                 with m.If(source["moves"].ready):
                     m.next = "LOADING"
             with m.State("LOADING"):
+                m.d.comb += self.loading.eq(1)
                 m.d.sync += [status[name].eq(0) for name in COUNTERS]
                 with m.If(quiet):
                     m.next = "FETCH"
