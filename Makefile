@@ -14,6 +14,7 @@ MODEL ?=
 WAVES ?=
 SWEEP ?= default
 SCHEDULER ?=
+PROGRAMS ?= 100000
 
 ENV := .venv/complete
 BIN := .venv/bin
@@ -27,11 +28,11 @@ configuration = $(or $(call option,--config,$(CONFIG)),--preset $(call quote,$(P
 unexport MAKEFLAGS MFLAGS
 
 .DELETE_ON_ERROR:
-.PHONY: help env sim synth sweep report verilog matrix test lint mutants soak clean
+.PHONY: help env sim synth sweep report verilog matrix test lint mutants soak programs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
-	@echo 'variables: PRESET=paper CONFIG=FILE.toml TOP=core OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME CLOCK=PS MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://...'
+	@echo 'variables: PRESET=paper CONFIG=FILE.toml TOP=core OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME CLOCK=PS MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://... PROGRAMS=100000'
 
 env: $(ENV) ## build .venv from the lock (PYTHON=python3)
 
@@ -74,6 +75,9 @@ mutants: $(ENV) ## apply deliberate RTL bugs one at a time; each must be caught
 
 soak: $(ENV) ## a long random comparison of RTL and golden model
 	@$(BIN)/python -m lutverif.soak
+
+programs: $(ENV) ## random LMMA programs, engine against simulator (PROGRAMS)
+	@$(BIN)/python -m lutverif.engine_soak $(call quote,$(PROGRAMS))
 
 clean: ## remove what the other targets wrote, except .venv
 	@rm -rf build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from .errors import ConfigError, check_range
 from .formats import (
@@ -23,7 +23,7 @@ from .formats import (
     named,
 )
 
-__all__ = ["PRESETS", "TensorCoreConfig", "preset"]
+__all__ = ["PRESETS", "TensorCoreConfig", "preset", "read_toml"]
 
 MAX_LANES = 1 << 16
 
@@ -356,14 +356,10 @@ class TensorCoreConfig:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> TensorCoreConfig:
-        """Read a configuration file; every key is a field of this class."""
-        path = Path(path)
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: is not TOML: {error}") from None
+        """Read a configuration file; every key is a field of this class, but for the table
+        `engine` (`lutcore.lmma.EngineConfig.from_toml`)."""
+        values = read_toml(path)
+        values.pop("engine", None)
         fields = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in fields:
@@ -393,6 +389,16 @@ class TensorCoreConfig:
                 value = str(value).lower()
             lines.append(f"{field.name} = {value}\n")
         return "".join(lines)
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The keys and values of a TOML file; ConfigError where it is none."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
 
 
 _ALL_OUTPUTS = ("fp32", "int32", "fp16", "bf16")

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from lutcore.lmma import EngineConfig, to_bytes
+from lutcore.lmma import to_bytes
 from lutcore.lmma.listing import listing
 from lutcore.outputs import write_files
 
-from .options import ConfigOption, PresetOption, configuration
+from .options import ConfigOption, PresetOption, engine_configuration
 from .programs import read_program
 
 __all__ = ["asm"]
@@ -26,7 +26,7 @@ def asm(
     config: ConfigOption = None,
 ) -> None:
     """Assemble a program; without --out, list it with cycles of lanes and words of memory."""
-    engine = EngineConfig(core=configuration(preset, config))
+    engine = engine_configuration(preset, config)
     words = read_program(program, engine)
     if out is not None:
         write_files({out: to_bytes(words)})

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lutcore.config import TensorCoreConfig
+from lutcore.config import TensorCoreConfig, read_toml
+from lutcore.lmma import EngineConfig
 
 from .options import ConfigOption, PresetOption, configuration
 
@@ -29,8 +30,10 @@ def show(preset: PresetOption = None, config: ConfigOption = None) -> None:
 
 @app.command()
 def check(file: Annotated[Path, typer.Argument(help="TOML file.")]) -> None:
-    """Check that a configuration file describes a core that can be built."""
+    """Check that a configuration file describes a core, or an engine, that can be built."""
     config = TensorCoreConfig.from_toml(file)
+    if "engine" in read_toml(file):
+        EngineConfig.from_toml(file)
     typer.echo(f"{file}: {config.name} is valid: M{config.m} N{config.n} K{config.k}")
 
 

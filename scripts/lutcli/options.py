@@ -9,8 +9,9 @@ import typer
 
 from lutcore.config import PRESETS, TensorCoreConfig, preset
 from lutcore.errors import ConfigError
+from lutcore.lmma import EngineConfig
 
-__all__ = ["ConfigOption", "PresetOption", "configuration"]
+__all__ = ["ConfigOption", "PresetOption", "configuration", "engine_configuration"]
 
 DEFAULT_PRESET = "paper"
 
@@ -35,3 +36,9 @@ def configuration(preset_name: str | None, path: Path | None) -> TensorCoreConfi
     if preset_name is not None:
         raise ConfigError(f"--preset {preset_name} and --config {path}: one of the two would do")
     return TensorCoreConfig.from_toml(path)
+
+
+def engine_configuration(preset_name: str | None, path: Path | None) -> EngineConfig:
+    """The engine of --config, its sizes in the table `engine`, or around the core of --preset."""
+    core = configuration(preset_name, path)
+    return EngineConfig(core=core) if path is None else EngineConfig.from_toml(path)

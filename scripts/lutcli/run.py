@@ -9,12 +9,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from lutcore.lmma import Cause, EngineConfig
+from lutcore.lmma import Cause
 from lutcore.outputs import write_files
 from lutverif import lmma
 
 from .files import in_file
-from .options import ConfigOption, PresetOption, configuration
+from .options import ConfigOption, PresetOption, engine_configuration
 from .programs import read_program
 
 __all__ = ["run"]
@@ -28,7 +28,7 @@ def run(
     config: ConfigOption = None,
 ) -> int:
     """Run a program; status 1 where it stopped without halt, memory as it was at that point."""
-    engine = EngineConfig(core=configuration(preset, config))
+    engine = engine_configuration(preset, config)
     words = read_program(program, engine)
     image = np.frombuffer(memory.read_bytes(), np.uint8).copy()
     with in_file(memory):

@@ -76,7 +76,7 @@ class EngineModel(NativeModel):
         more = resources.files("lutverif").joinpath("engine_harness.cpp").read_text()
         streams = stream_ports(unit)
         super().__init__(engine_verilog(config), unit.module_name, streams, waves, more)
-        self.config = config
+        self.config, self._layouts = config, EngineLayouts(config)
         self._run = self._library.engine_run
         self._run.argtypes = [
             ctypes.c_void_p,
@@ -110,7 +110,7 @@ class EngineModel(NativeModel):
         whole = np.zeros(self.config.aligned(size + len(words)), np.uint8)
         whole[:size] = memory
         whole[size : size + len(words)] = np.frombuffer(words, np.uint8)
-        layouts = EngineLayouts(self.config)
+        layouts = self._layouts
         start = layouts.start.const({"program": size, "count": len(program), "limit": size})
         start_bytes = start.as_value().value.to_bytes(-(-layouts.start.size // 8), "little")
         status = ctypes.create_string_buffer(-(-layouts.status.size // 8))

@@ -7,6 +7,7 @@ if they shared them. Nothing here knows of queues, words in flight or cycles.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -125,6 +126,16 @@ class Machine:
         self._accumulator: tuple[int, NDArray[Any]] | None = None  # format of results, values
         self._block: _Block | None = None
         self._loops: list[tuple[int, int]] = []  # index of the first instruction, times left
+
+    def fork(self) -> Machine:
+        """Another machine in this state, with a memory of its own."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list):  # of slots, which change in place, or of what does not
+                setattr(other, name, [copy.copy(item) for item in value])
+            elif isinstance(value, (np.ndarray, Counters)):
+                setattr(other, name, copy.copy(value))
+        return other
 
     def run(self, program: Sequence[int]) -> Status:
         """Execute words until halt, or until one is refused. Loops of an earlier run are over."""

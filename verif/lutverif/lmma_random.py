@@ -6,7 +6,6 @@ of buffers and loops is legal without a second description of the rules.
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +34,7 @@ from lutcore.numbers import encode as codes_of
 from lutcore.numbers import rounded
 
 from .lmma import Machine
+from .lmma_storm import storm
 
 __all__ = ["LIMIT", "RandomProgram", "legal_op", "memory", "program", "spoilt"]
 
@@ -163,6 +163,9 @@ class _Maker:
             if self._int(0, 2) == 0:
                 words += self._tile()
                 continue
+            if self._int(0, 11) == 0:
+                words += self._tried(storm(self.random, self.config, self.area, depth < LEVELS))
+                continue
             kinds = ["load_a", "load_w", "load_s", "lmma", "store_d", "add", "fence"]
             kinds += ["load_c", "again"] * self.config.core.addends
             words += self._tried(getattr(self, f"_{self.random.choice(kinds)}")())
@@ -170,7 +173,7 @@ class _Maker:
 
     def _tried(self, words: list[int]) -> list[int]:
         """The words, executed, if all of them are legal; none, and nothing done, if not."""
-        trial = copy.deepcopy(self.machine)
+        trial = self.machine.fork()
         if trial.run([*words, HALT]).cause is not Cause.HALT:
             return []
         self.machine = trial
@@ -193,52 +196,7 @@ class _Maker:
         makers += [self._load_c] * self.config.core.addends
         self.random.shuffle(makers)  # type: ignore[arg-type]
         makers += [self._lmma] * self._int(1, 6) + [self._store_d] * self._int(0, 3)
-        words = [word for maker in makers for word in self._tried(maker())]
-        return words + self._tried(self._overwritten()) if self._int(0, 1) else words
-
-    def _overwritten(self) -> list[int]:
-        """An lmma three times from the start of its slots, with a store, then a load into one of
-        them at once: what is in the slots is still to be read."""
-        op = self._any_lmma()
-        whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
-        passes = min(
-            self.machine.left("w", op["w"], True) // ((op["w_type"] % 8 + 1) * op["steps"]),
-            self.machine.left("s", op["s"], True)
-            // ((1 + op["offset"]) * self.config.core.column_groups),
-            self.machine.left("a", op["a"], True) // op["steps"],
-        )
-        longest = {"first": 1, "last": 1, "keep": 0, "passes": max(1, passes)}
-        op = Op(op.instruction, {**op.values, **whole, **longest})
-        # Without `last` it does not wait for the slot of D.
-        early = Op(op.instruction, {**op.values, "last": 0})
-        name = str(self.random.choice(list("aws")))
-        load = legal_op(self.random, f"load_{name}", self.config)
-        # As long as it can be without being far beyond the areas, from a register that is set.
-        size = {"steps": 8} if name == "a" else {"beats": 8}
-        changed = {name: op[name], "address": 0, "next": 0, **size}
-        if name == "a":
-            changed |= {"rows": self.config.core.m, "stride": 0}
-        load = Op(load.instruction, {**load.values, **changed})
-        store = new(
-            "store_d",
-            d=op["d"],
-            address=1,
-            bits="16" if self.config.output_bits < 32 else "32",
-            rows=self.config.core.m,
-            columns=self.config.core.n,
-            stride=self.config.aligned(self.config.core.n * 4),
-        )
-        point = encode(new("set", address=0, value="aws".index(name) * self.area))
-        return [
-            point,
-            encode(new("set", address=1, value=3 * self.area)),
-            *[encode(early)] * 2,
-            encode(op),
-            encode(load),
-            encode(store),
-            encode(op),
-            encode(store),
-        ]
+        return [word for maker in makers for word in self._tried(maker())]
 
     # Each of these makes a candidate.
 
@@ -257,7 +215,10 @@ class _Maker:
             return register, []  # wherever it points
         if not ternary and self._int(0, 9) == 0:
             area = self._int(0, 3)
-        return register, [encode(new("set", address=register, value=area * self.area + place))]
+        place += area * self.area
+        if not ternary and self._int(0, 9) == 0:
+            place = self.machine.memory.size - whole * self._int(1, 8)  # up to the very end
+        return register, [encode(new("set", address=register, value=place))]
 
     def _next(self) -> int:
         return self._int(-4, 8) * self.config.word_bytes

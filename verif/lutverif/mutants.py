@@ -26,9 +26,11 @@ from rich.table import Column, Table
 import lutcore
 from lutcore.axi import engine_registers
 
-from . import axi, soak
+from . import axi, engine_refusals, engine_soak, soak
 from .bench import axi_runner, runner
 from .bus_mutants import BUS_MUTANTS
+from .engine import EngineModel
+from .engine_mutants import ENGINE_MUTANTS
 from .mutant import Mutant
 
 __all__ = ["MUTANTS", "Mutant", "Verdict", "check", "run_bench"]
@@ -39,24 +41,31 @@ CHECK = """
 import sys
 from lutverif.axi import AxiFault
 from lutverif.bench.runner import BenchFailure
+from lutverif.engine_soak import EngineFault
 from lutverif.mutants import run_bench
 try:
     run_bench(sys.argv[1], sys.argv[2])
-except (AxiFault, BenchFailure) as failure:
+except (AxiFault, BenchFailure, EngineFault) as failure:
     print(failure)
     sys.exit(int(sys.argv[3]))
 """
 BURSTS = 20_000  # of the random run of a bus master
+PROGRAMS = 500  # of the random run of an engine
 
 
 def run_bench(name: str, preset: str) -> None:
-    """Runs a bench of a unit, or of a bus; BenchFailure or AxiFault if it fails."""
+    """Runs a bench of a unit, bus or engine; BenchFailure, AxiFault or EngineFault if it fails."""
     if name == "axi":
         axi.run(axi.CONFIGURATIONS[preset], 1, BURSTS)
     elif name == "axi_registers":
         axi_runner.run_registers(engine_registers(), counters_from=0xFFFFFFF0)
     elif name == "axi_engine":
         axi_runner.run_engine(preset)
+    elif name == "engine":
+        with EngineModel(engine_soak.CONFIGURATIONS[preset]) as model:
+            engine_soak.compared(model, seed=1, count=PROGRAMS)
+            if preset == "small":
+                engine_refusals.walk(model)
     else:
         runner.run(name, soak.CONFIGURATIONS[preset])
 
@@ -189,6 +198,7 @@ MUTANTS = [
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits)",
            "Value.cast(waiting.columns).eq(Value.cast(waiting.columns))"),
     *BUS_MUTANTS,
+    *ENGINE_MUTANTS,
 ]  # fmt: skip
 
 

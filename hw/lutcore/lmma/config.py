@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
-from lutcore.config import TensorCoreConfig
+from lutcore.config import TensorCoreConfig, read_toml
 from lutcore.errors import ConfigError, check_range
 from lutcore.formats import FloatFormat, IntegerFormat
 
@@ -59,6 +60,29 @@ class EngineConfig:
             raise ConfigError(
                 f"word_bytes must be a power of two from 4 to 128, not {self.word_bytes}"
             )
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> EngineConfig:
+        """Read a configuration file: the core's keys, and a table `engine` of the others, each of
+        which may be left out."""
+        core, sizes = TensorCoreConfig.from_toml(path), read_toml(path).get("engine", {})
+        if not isinstance(sizes, dict):
+            raise ConfigError(f"{path}: engine must be a table, not {sizes!r}")
+        fields = [field.name for field in dataclasses.fields(cls)[1:]]
+        for key in sizes:
+            if key not in fields:
+                known = ", ".join(fields)
+                raise ConfigError(f"{path}: unknown key {key!r} in engine; known are {known}")
+        try:
+            return cls(core=core, **sizes)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: engine: {error}") from None
+
+    def to_toml(self) -> str:
+        """The configuration as TOML text that `from_toml` reads back."""
+        names = [field.name for field in dataclasses.fields(self)[1:]]
+        sizes = "".join(f"{name} = {getattr(self, name)}\n" for name in names)
+        return f"{self.core.to_toml()}\n[engine]\n{sizes}"
 
     @property
     def word_bits(self) -> int:

@@ -11,6 +11,7 @@ import enum
 import string
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lutcore.formats import ACTIVATIONS, OUTPUTS, SCALES
 
@@ -126,7 +127,7 @@ class Field:
             return code - (1 << self.bits)
         return code
 
-    @property
+    @cached_property
     def values(self) -> range:
         """The values that the bits can hold, or that have a name."""
         if isinstance(self.kind, Signed):

@@ -25,7 +25,7 @@ from lutcore.numbers import encode as codes_of
 from .config import LEVELS, EngineConfig
 from .encoding import Op, encode, new
 from .image import activation_rows, addend_rows, scale_beats, sections
-from .listing import cost
+from .listing import cost, pass_cycles
 from .roll import Loop, rolled
 
 __all__ = ["Gemm", "compile_gemm"]
@@ -222,6 +222,7 @@ class _Plan:
                 found.append(self._tile("load_c", slots[C], bases[C], *place))
             return found
 
+        late = self._late(inner)
         yield from stay(0)
         yield from stream(*items[0])
         stores: list[_Access] = []
@@ -236,14 +237,30 @@ class _Plan:
             lanes = sum(cost(op, self.config).lanes for op in lmmas)
             words = sum(cost(load.op, self.config).words for load in loads)
             yield from [*loads, *lmmas] if words > lanes else [*lmmas, *loads]
-            if i == 0 and first and o + 1 < outer:
-                yield from stay(o + 1)
             yield from stores
+            if first and o + 1 < outer:
+                yield from [load(buffer, o + 1, 0) for buffer in late.get(i, ())]
             stores = []
             if last:
                 row, column = (i, o) if self.weights_stay else (o, i)
                 stores = [self._tile("store_d", slots[D], bases[D], row, column)]
         yield from stores
+
+    def _late(self, inner: int) -> dict[int, list[int]]:
+        """The tiles of an outer iteration at which what stays in the next one is loaded.
+
+        One buffer a tile, so that what the tile after needs comes between them, and no earlier than
+        it takes, so that tiles before are not kept waiting.
+        """
+        lanes = sum(
+            pass_cycles(item.planes, item.segment.steps(self.core), item.rounds, self.core)
+            for item in self.packed.passes
+        )
+        words, found = 0, dict[int, list[int]]()
+        for buffer in self.staying:
+            words += sum(self.sizes[buffer]) // self.config.word_bytes
+            found.setdefault(max(0, inner - -(-words // lanes)), []).append(buffer)
+        return found
 
     def _load(self, buffer: int, slot: int, base: int, tile: int, section: int) -> _Access:
         count, sizes = self.counts[buffer][section], self.sizes[buffer]

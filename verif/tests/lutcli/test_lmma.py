@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lutcore import PRESETS
+
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 TILE = str(EXAMPLES / "tile.lmma")
 
@@ -48,6 +50,26 @@ def test_a_listing(run):
     assert done.out.splitlines()[-1] == (
         "10 instructions; 24 lane cycles, 12 memory words: 24 cycles or more"
     )
+
+
+def test_an_engine_from_a_file(run, memory):
+    config = PRESETS["tiny"].to_toml()
+    Path("c.toml").write_text(f"{config}[engine]\nword_bytes = 8\n")
+    done = run("asm", TILE, "--config", "c.toml")
+    assert done.out.splitlines()[-1] == (
+        "10 instructions; 24 lane cycles, 22 memory words: 24 cycles or more"
+    )
+    assert run("run", TILE, "--config", "c.toml", "--memory", memory, "--out", "o.bin").status == 0
+    Path("c.toml").write_text(f"{config}[engine]\na_steps = 3\n")
+    for command in (
+        ("config", "check", "c.toml"),
+        ("asm", TILE),
+        ("run", TILE, "--memory", memory, "--out", "p.bin"),
+    ):
+        done = run(*command, *(() if command[0] == "config" else ("--config", "c.toml")))
+        message = f"c.toml: engine: a_steps must be {PRESETS['tiny'].max_steps}..65536, not 3"
+        assert (done.status, done.err) == (2, f"error: {message}\n")
+    assert not Path("p.bin").exists()
 
 
 def test_a_refused_program_leaves_memory_and_status_1(run, memory):

@@ -34,8 +34,9 @@ def model(compiled):
 
 
 def test_random_programs(model):
-    stopped = compared(model, seed=3, count=60)
-    assert stopped["halt"] > 20 and len(stopped) > 5
+    stopped = compared(model, seed=3, count=2000)
+    assert stopped["halt"] > 1000
+    assert set(stopped) == {cause.name.lower() for cause in Cause if cause is not Cause.BUS}
 
 
 def test_random_programs_without_addends():

@@ -19,6 +19,7 @@ from lutcore.lmma import (
     text,
     to_bytes,
 )
+from lutcore.lmma.encoding import Choice
 from lutcore.lmma.listing import listing, pass_cycles, total
 from lutverif.lmma_random import legal_op, program, spoilt
 
@@ -31,11 +32,19 @@ LMMA = "lmma.m2n64k4.fp16.w4.fp32.fp32 a0, w0, s1, d0, steps=16"
 def test_every_value_of_every_field_has_a_text(instruction):
     lowest = {item.name: item.values[0] for item in instruction.fields}
     for item in instruction.fields:
-        values = item.values if len(item.values) < 20 else (item.values[0], 7, item.values[-1])
-        for value in values:
-            word = encode(Op(instruction, lowest | {item.name: value}))
-            (line,) = disassemble([word])
-            assert assemble(line) == [word], line
+        # Of a wide one its limits, powers of two, and what is beside these.
+        codes = {(1 << bit) + change for bit in range(item.bits + 1) for change in (-1, 0, 1)}
+        codes = range(1 << item.bits) if item.bits <= 12 else codes
+        words = [
+            encode(Op(instruction, lowest | {item.name: item.value(code)}))
+            for code in codes
+            if 0 <= code < 1 << item.bits
+        ]
+        lines = list(disassemble(words))
+        assert assemble("\n".join(lines)) == words
+        # `.word` is for choices that have no name.
+        unnamed = sum(line.startswith(".word") for line in lines)
+        assert unnamed == (len(words) - len(item.values) if isinstance(item.kind, Choice) else 0)
 
 
 def test_random_words_come_back():
