@@ -30,7 +30,8 @@ def storm(random: np.random.Generator, config: EngineConfig, area: int, loops: b
     `lmma_random.memory`, unless a register leaves them. `loops`: whether it may have a loop."""
     maker = _Storm(random, config, area)
     words = [encode(op) for op in maker.prologue()]
-    body = [encode(maker.any_op()) for _ in range(int(random.integers(4, 12)))]
+    parts = [maker.any_ops() for _ in range(int(random.integers(4, 10)))]
+    body = [encode(op) for part in parts for op in part]
     if not loops or random.integers(2):
         return words + body
     count = int(random.integers(2, 4))
@@ -99,17 +100,24 @@ class _Storm:
             found += [self._load_c(slot) for slot in self.pools["c"]]
         return found + [self._lmma(d, first=1, last=1) for d in self.pools["d"]]
 
-    def any_op(self) -> Op:
-        """One that may follow what is there."""
+    def any_ops(self) -> list[Op]:
+        """One that may follow what is there, or a load over what is read by several lmmas."""
         kind = self.random.random()
         if kind < 0.4:
-            return self._any_lmma()
+            return [self._any_lmma()]
         if kind < 0.5 and "c" in self.pools:
-            return self._load_c(self._one(self.pools["c"]))
+            return [self._load_c(self._one(self.pools["c"]))]
         if kind < 0.7:
             buffer = self._one((A, W, S))
-            return self._load(buffer, self._one(self.pools["aws"[buffer]]))
-        return self._store() if kind < 0.97 else new("fence")
+            return [self._load(buffer, self._one(self.pools["aws"[buffer]]))]
+        if kind < 0.8:
+            last = self._lmma(self._one(self.pools["d"]), first=1, last=1)
+            early = Op(last.instruction, {**last.values, "last": 0})
+            self.open, buffer = False, self._one((A, W, S))
+            if last["addend"] and self.random.integers(2):
+                return [early, early, last, self._load_c(last["addend"] - 1)]
+            return [early, early, last, self._load(buffer, last["aws"[buffer]])]
+        return [self._store() if kind < 0.97 else new("fence")]
 
     def _any_lmma(self) -> Op:
         first = int(not self.open or self.random.integers(2))
