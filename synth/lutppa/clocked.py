@@ -226,10 +226,18 @@ class _Search:
         return ways.mapped(self._below(name) + self.modules[name], name, self.library, way)
 
     def _alone(self, name: str, way: str, text: str) -> _Rung:
-        """A module judged by its own cells, whatever it places being elsewhere."""
-        alone = circuit_of(self._below(name) + text, name, self.library).opened()
-        found = timing.analyse(buffers.buffered(alone, self.clock_ps), self.clock_ps)
-        return _Rung(way, text, alone.area, found.length_ps)
+        """A module judged by its own cells, whatever it places being elsewhere; kept by content."""
+        below = self._below(name)
+
+        def build(work: File) -> None:
+            alone = circuit_of(below + text, name, self.library).opened()
+            found = timing.analyse(buffers.buffered(alone, self.clock_ps), self.clock_ps)
+            (work / "rung.json").write_text(json.dumps([alone.area, found.length_ps]))
+
+        key = mapped.digest(below + text, name, self.library.sha256, str(self.clock_ps), flow())
+        with native.cached(f"rung-{key}", build) as entry:
+            area, own_ps = json.loads((entry / "rung.json").read_text())
+        return _Rung(way, text, area, own_ps)
 
     def _below(self, name: str) -> str:
         return "".join(mapped.empty(child) for child in self.units[name].children)

@@ -165,6 +165,7 @@ def test_every_unit_is_one_module(name: str) -> None:
         # In the one definition of align, and in that of peak where a format needs it.
         "decode": 1 if all(map(c.exact, c.formats)) else 1 + c.lookup_group,
         "peak": c.m * c.groups_per_step,
+        "largest": c.m,
         "align": c.m * c.k,
         "entries": c.m * c.groups_per_step,
         "lane": c.m * c.n,

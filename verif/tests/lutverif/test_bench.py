@@ -51,6 +51,7 @@ EDGES = [
     ("precompute", "integers"),
     ("precompute", "trits"),
     ("precompute", "piped"),
+    ("largest", "piped"),
     ("lookup", "piped"),
     ("core", "piped"),
     ("core", "deep"),
