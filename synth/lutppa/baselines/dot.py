@@ -113,6 +113,7 @@ class FusedDot(MacUnit):
         )  # fmt: skip
 
         columns = Columns(m, sum_bits(c.k, c.addend_bits))
+        carry: Value = Const(0, 1)
         for i in range(c.k):
             product, distance, negative = cut(
                 "p", **{
@@ -126,7 +127,12 @@ class FusedDot(MacUnit):
                 product=product, distance=distance, negative=negative, addend=addend
             )
             columns.add_signed(0, Cat(addend, negative))
-            columns.add(0, negative)
+            # One comes in as the last adder's carry: with it here an odd number of bits would be in
+            # every column, and all would become one row, by a carry from end to end.
+            if i:
+                columns.add(0, negative)
+            else:
+                carry = self._held(m, "c", "carry", negative)
         lift = c.fraction_bits - FP32.fraction_bits
         placed = Cat(Const(0, lift), significand) if lift > 0 else significand[-lift:]
         columns.add(0, right(m, placed, away, len(placed)))
@@ -138,7 +144,7 @@ class FusedDot(MacUnit):
 
         magnitude, negative = Signal(columns.width - 1), Signal(name="negative")
         m.submodules.magnitude = self.magnitude.place(
-            x=rows[0], y=rows[1], magnitude=magnitude, negative=negative
+            x=rows[0], y=rows[1], carry=carry, magnitude=magnitude, negative=negative
         )
         magnitude, negative, base, flat, flags, sign = cut(
             "s", magnitude=magnitude, negative=negative, base=base, flat=flat, flags=flags,

@@ -24,7 +24,7 @@ def sum_bits(k: int, addend_bits: int) -> int:
 
 
 class Magnitude(MacUnit):
-    """The magnitude of a sum that is kept as two numbers, and its sign. Combinational."""
+    """The magnitude of a sum, kept as two numbers and a carry, and its sign. Combinational."""
 
     suffix = "magnitude"
     clocked = False
@@ -32,17 +32,20 @@ class Magnitude(MacUnit):
     def ports(self) -> dict[str, Any]:
         c = self.config
         bits = sum_bits(c.k, c.addend_bits)
-        return {"x": In(bits), "y": In(bits), "magnitude": Out(bits - 1), "negative": Out(1)}
+        numbers = {"x": In(bits), "y": In(bits), "carry": In(1)}
+        return {**numbers, "magnitude": Out(bits - 1), "negative": Out(1)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = len(self.x)
         size = Signal(width)
-        m.d.comb += [size.eq(self.x + self.y), self.negative.eq(size[-1])]
+        total = Cat(Const(1, 1), self.x) + Cat(self.carry, self.y)
+        m.d.comb += [size.eq(total[1:]), self.negative.eq(size[-1])]
         if "s" in self.config.cuts:  # -x is ~(x - 1), which need not wait for x.
             less = Columns(m, width)
             less.add(0, self.x)
             less.add(0, self.y)
+            less.add(0, self.carry)
             less.add_constant(-1)
             m.d.comb += self.magnitude.eq(Mux(self.negative, ~less.total(), size))
         else:
