@@ -16,7 +16,7 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
@@ -24,7 +24,7 @@ from lutcore.unit import balanced
 
 from .exponents import Distances, ExponentSum, Highest
 from .mac_config import MacConfig, MacUnit
-from .normalise import Normalise, sum_bits
+from .normalise import Magnitude, Normalise, sum_bits
 from .term import Align, Product, right
 from .tree import Columns
 
@@ -46,7 +46,7 @@ class FusedDot(MacUnit):
         if not config.signs:  # Else a product is its activation.
             self.product = Product(config, top)
         self.distances, self.align = Distances(config, top), Align(config, top)
-        self.normalise = Normalise(config, top)
+        self.magnitude, self.normalise = Magnitude(config, top), Normalise(config, top)
         self.clocked = config.stages > 0  # type: ignore[misc]
         super().__init__(
             config,
@@ -56,6 +56,7 @@ class FusedDot(MacUnit):
             *(() if config.signs else (self.product,)),
             self.distances,
             self.align,
+            self.magnitude,
             self.normalise,
         )
 
@@ -112,6 +113,7 @@ class FusedDot(MacUnit):
         )  # fmt: skip
 
         columns = Columns(m, sum_bits(c.k, c.addend_bits))
+        carry: Value = Const(0, 1)
         for i in range(c.k):
             product, distance, negative = cut(
                 "p", **{
@@ -125,7 +127,12 @@ class FusedDot(MacUnit):
                 product=product, distance=distance, negative=negative, addend=addend
             )
             columns.add_signed(0, Cat(addend, negative))
-            columns.add(0, negative)
+            # One comes in as the last adder's carry: with it here an odd number of bits would be in
+            # every column, and all would become one row, by a carry from end to end.
+            if i:
+                columns.add(0, negative)
+            else:
+                carry = self._held(m, "c", "carry", negative)
         lift = c.fraction_bits - FP32.fraction_bits
         placed = Cat(Const(0, lift), significand) if lift > 0 else significand[-lift:]
         columns.add(0, right(m, placed, away, len(placed)))
@@ -135,18 +142,10 @@ class FusedDot(MacUnit):
         ]
         base, flat, flags, sign = cut("c", base=base, flat=flat, flags=flags, sign=sign)
 
-        size = Signal(columns.width)
-        m.d.comb += size.eq(rows[0] + rows[1])
-        negative = size[-1]
-        magnitude = Signal(columns.width - 1)
-        if "s" in c.cuts:  # -x is ~(x - 1), which need not wait for x.
-            less = Columns(m, columns.width)
-            for row in rows:
-                less.add(0, row)
-            less.add_constant(-1)
-            m.d.comb += magnitude.eq(Mux(negative, ~less.total(), size))
-        else:
-            m.d.comb += magnitude.eq((size[:-1] ^ negative.replicate(len(magnitude))) + negative)
+        magnitude, negative = Signal(columns.width - 1), Signal(name="negative")
+        m.submodules.magnitude = self.magnitude.place(
+            x=rows[0], y=rows[1], carry=carry, magnitude=magnitude, negative=negative
+        )
         magnitude, negative, base, flat, flags, sign = cut(
             "s", magnitude=magnitude, negative=negative, base=base, flat=flat, flags=flags,
             sign=sign,

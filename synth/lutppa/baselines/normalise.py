@@ -1,4 +1,4 @@
-"""The last step of a fused dot product: leading zeros, truncation, special values."""
+"""The last steps of a fused dot product: magnitude, leading zeros, truncation, special values."""
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
@@ -13,13 +13,45 @@ from lutcore.formats import FP32
 
 from .mac_config import MacUnit
 from .term import base_shape
+from .tree import Columns
 
-__all__ = ["Normalise", "sum_bits"]
+__all__ = ["Magnitude", "Normalise", "sum_bits"]
 
 
 def sum_bits(k: int, addend_bits: int) -> int:
     """Bits of a sum of k aligned terms and an addend, two's complement."""
     return (k * (1 << addend_bits)).bit_length() + 1
+
+
+class Magnitude(MacUnit):
+    """The magnitude of a sum, kept as two numbers and a carry, and its sign. Combinational."""
+
+    suffix = "magnitude"
+    clocked = False
+
+    def ports(self) -> dict[str, Any]:
+        c = self.config
+        bits = sum_bits(c.k, c.addend_bits)
+        numbers = {"x": In(bits), "y": In(bits), "carry": In(1)}
+        return {**numbers, "magnitude": Out(bits - 1), "negative": Out(1)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = len(self.x)
+        size = Signal(width)
+        total = Cat(Const(1, 1), self.x) + Cat(self.carry, self.y)
+        m.d.comb += [size.eq(total[1:]), self.negative.eq(size[-1])]
+        if "s" in self.config.cuts:  # -x is ~(x - 1), which need not wait for x.
+            less = Columns(m, width)
+            less.add(0, self.x)
+            less.add(0, self.y)
+            less.add(0, self.carry)
+            less.add_constant(-1)
+            m.d.comb += self.magnitude.eq(Mux(self.negative, ~less.total(), size))
+        else:
+            inverted = size[:-1] ^ self.negative.replicate(width - 1)
+            m.d.comb += self.magnitude.eq(inverted + self.negative)
+        return m
 
 
 class Normalise(MacUnit):

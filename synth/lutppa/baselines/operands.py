@@ -19,7 +19,8 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.unit import BaseUnit
 
-from .config import BaselineConfig, BaselineLayouts
+from .config import BaselineConfig
+from .layouts import BaselineLayouts
 from .tree import Columns
 
 __all__ = ["BaselineUnit", "Column", "ColumnRegisters", "Row", "RowRegisters"]
