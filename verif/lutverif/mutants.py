@@ -121,8 +121,9 @@ MUTANTS = [
     Mutant("load-step-survives", "reset", "precompute", "precompute.py",
            "load_step = Signal(address_bits)", "load_step = Signal(address_bits, reset_less=True)"),
     Mutant("column-survives", "reset", "rescale", "rescale.py",
-           "Signal(), Signal(), Signal(index_width)",
-           "Signal(), Signal(), Signal(index_width, reset_less=True)"),
+           "busy, second, index, turn = Signal(), Signal(), Signal(turn_bits), Signal(turn_bits)",
+           "busy, second, turn = Signal(), Signal(), Signal(turn_bits)\n"
+           "        index = Signal(turn_bits, reset_less=True)"),
     Mutant("psum-a-bit-short", "width", "lane", "lookup.py",
            "base = Signal(c.psum_bits)", "base = Signal(c.psum_bits - 1)"),
     Mutant("tree-a-bit-short", "width", "lane", "lookup.py",
