@@ -63,7 +63,7 @@ def empty(unit: BaseUnit) -> str:
         f"{port['direction']} [{port['bits'] - 1}:0] \\{port['name']} " for port in ports(unit)
     )
     # The wire keeps Yosys from taking it for a cell of some library.
-    return f"module {unit.module_name} ({declared}); wire empty; endmodule\n"
+    return f"module {unit.module_name} ({declared}); wire no_contents; endmodule\n"
 
 
 def mapped(unit: BaseUnit, modules: Mapping[str, str], library: Library) -> Synthesis:
