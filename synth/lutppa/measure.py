@@ -126,6 +126,11 @@ def _clock(job: Job) -> Figures:
     """Area at a clock and without one, and by how much the clock is missed."""
     built, clock_ps = job.built, float(job.options["clock_ps"])
     found = clocked.timed(built.unit, job.modules, job.library, clock_ps)
+    others = [
+        (count, clocked.timed(unit, job.modules, job.library, clock_ps))
+        for _, unit, count in built.beside
+    ]
+    both = [(1, found), *others]
     names = {
         part.module_name
         for unit in built.unit.definitions()
@@ -135,14 +140,14 @@ def _clock(job: Job) -> Figures:
     return {
         "unit": job.library.unit,
         "clock_ps": clock_ps,
-        "length_ps": found.length_ps,
-        "unclocked_ps": found.unclocked_ps,
-        "all_in": found.timed_area,
-        "all_in_unclocked": found.area,
+        "length_ps": max(timed.length_ps for _, timed in both),
+        "unclocked_ps": max(timed.unclocked_ps for _, timed in both),
+        "all_in": sum(count * timed.timed_area for count, timed in both),
+        "all_in_unclocked": sum(count * timed.area for count, timed in both),
         "arithmetic": sum(found.areas.get(name, 0.0) for name in names),
         "arithmetic_unclocked": sum(found.plain_areas.get(name, 0.0) for name in names),
-        "buffers": found.buffers,
-        "buffer_area": found.buffer_area,
+        "buffers": sum(count * timed.buffers for count, timed in both),
+        "buffer_area": sum(count * timed.buffer_area for count, timed in both),
         "ways": found.ways,
     }
 

@@ -11,7 +11,18 @@ from plotly.graph_objects import Figure
 
 from ..measure import Record
 
-__all__ = ["Area", "Missing", "Plot", "Results", "Section", "Table"]
+__all__ = [
+    "ROLES",
+    "Area",
+    "Cell",
+    "Missing",
+    "Plot",
+    "Results",
+    "Section",
+    "Table",
+    "least",
+    "named",
+]
 
 SHORT = {
     "lookup_group": "g",

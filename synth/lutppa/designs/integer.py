@@ -28,13 +28,14 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
     """A function that builds the baseline `design` of `BaselineConfig` under the name `role`.
 
     Fields of a point: those of BaselineConfig, k in place of terms and `activations` in place of
-    activation_bits, and of the epilogue scales, outputs, rescale_columns and zero_bits. All in is
+    activation_bits, and of the epilogue scales, outputs, rescale_columns,
+    zero_bits and pipeline. All in is
     the array with its registers, and the product's rescale at the same tile and formats.
     """
 
     def build(values: dict[str, Any]) -> Built:
         own = FIELDS - {"design", "terms", "activation_bits"}
-        epilogue = {*FORMATS, "rescale_columns", "zero_bits"}
+        epilogue = {*FORMATS, "rescale_columns", "zero_bits", "pipeline"}
         known(role, values, own | epilogue | {"k"})
         values = split(values)
         for name in ("m", "n", "k"):
