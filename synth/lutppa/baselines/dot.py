@@ -48,17 +48,11 @@ class FusedDot(MacUnit):
         self.distances, self.align = Distances(config, top), Align(config, top)
         self.magnitude, self.normalise = Magnitude(config, top), Normalise(config, top)
         self.clocked = config.stages > 0  # type: ignore[misc]
-        super().__init__(
-            config,
-            top,
-            # With narrow weights the largest exponent is the row's.
-            *(() if config.weights else (self.exponent_sum, self.highest)),
-            *(() if config.signs else (self.product,)),
-            self.distances,
-            self.align,
-            self.magnitude,
-            self.normalise,
-        )
+        # With narrow weights the largest exponent is the row's.
+        largest = () if config.weights else (self.exponent_sum, self.highest)
+        parts = (*largest, self.distances, self.magnitude) if config.stages else ()
+        product = () if config.signs else (self.product,)
+        super().__init__(config, top, *parts, *product, self.align, self.normalise)
 
     def ports(self) -> dict[str, Any]:
         return {
@@ -85,8 +79,8 @@ class FusedDot(MacUnit):
         base = Signal(self.distances.base.shape())
         away = Signal(len(Value.cast(self.distances.addend_distance)))
         distances = Signal(self.layouts.distances)
-        m.submodules.distances = self.distances.place(
-            exponents=sums, highest=highest, none=none, field=field, some=some,
+        self.distances.join(
+            m, "distances", exponents=sums, highest=highest, none=none, field=field, some=some,
             base=base, addend_distance=away, distances=distances,
         )  # fmt: skip
         # With no product beside it, an addend passes: a subnormal one as if it were normal.
@@ -112,8 +106,7 @@ class FusedDot(MacUnit):
             significand=Cat(fraction, hidden), flags=balanced(specials, or_), sign=sign,
         )  # fmt: skip
 
-        columns = Columns(m, sum_bits(c.k, c.addend_bits))
-        carry: Value = Const(0, 1)
+        addends, turned = [], []
         for i in range(c.k):
             product, distance, negative = cut(
                 "p", **{
@@ -126,25 +119,18 @@ class FusedDot(MacUnit):
             m.submodules[f"align_{i}"] = self.align.place(
                 product=product, distance=distance, negative=negative, addend=addend
             )
-            columns.add_signed(0, Cat(addend, negative))
-            # One comes in as the last adder's carry: with it here an odd number of bits would be in
-            # every column, and all would become one row, by a carry from end to end.
-            if i:
-                columns.add(0, negative)
-            else:
-                carry = self._held(m, "c", "carry", negative)
+            addends.append(addend)
+            turned.append(negative)
         lift = c.fraction_bits - FP32.fraction_bits
         placed = Cat(Const(0, lift), significand) if lift > 0 else significand[-lift:]
-        columns.add(0, right(m, placed, away, len(placed)))
-        rows = [
-            Cat(*(self._held(m, "c", f"row_{i}_{place}", bit) for place, bit in enumerate(row)))
-            for i, row in enumerate(columns.rows())
-        ]
+        start = right(m, placed, away, len(placed))
+        add = self._compressed if c.stages else self._added
+        x, y, carry = add(m, addends, turned, start)
         base, flat, flags, sign = cut("c", base=base, flat=flat, flags=flags, sign=sign)
 
-        magnitude, negative = Signal(columns.width - 1), Signal(name="negative")
-        m.submodules.magnitude = self.magnitude.place(
-            x=rows[0], y=rows[1], carry=carry, magnitude=magnitude, negative=negative
+        magnitude, negative = Signal(len(x) - 1), Signal(name="negative")
+        self.magnitude.join(
+            m, "magnitude", x=x, y=y, carry=carry, magnitude=magnitude, negative=negative
         )
         magnitude, negative, base, flat, flags, sign = cut(
             "s", magnitude=magnitude, negative=negative, base=base, flat=flat, flags=flags,
@@ -155,6 +141,54 @@ class FusedDot(MacUnit):
             result=self.result,
         )  # fmt: skip
         return m
+
+    def _compressed(
+        self, m: Module, addends: list[Value], negatives: list[Value], start: Value
+    ) -> tuple[Value, Value, Value]:
+        """The sum as two numbers and a carry, by a tree of full adders: the shortest path."""
+        columns = Columns(m, sum_bits(self.config.k, self.config.addend_bits))
+        carry = self._held(m, "c", "carry", negatives[0])
+        for i, (addend, negative) in enumerate(zip(addends, negatives, strict=True)):
+            columns.add_signed(0, Cat(addend, negative))
+            # One comes in as the last adder's carry: with it here an odd number of bits would be in
+            # every column, and all would become one row, by a carry from end to end.
+            if i:
+                columns.add(0, negative)
+        columns.add(0, start)
+        x, y = (
+            Cat(*(self._held(m, "c", f"row_{i}_{place}", bit) for place, bit in enumerate(row)))
+            for i, row in enumerate(columns.rows())
+        )
+        return x, y, carry
+
+    def _added(
+        self, m: Module, addends: list[Value], negatives: list[Value], start: Value
+    ) -> tuple[Value, Value, Value]:
+        """The same by adders in pairs, all but the last: the fewest inverters.
+
+        A negative term's one is the carry into an adder. Inverted signs make numbers unsigned, so
+        that no adder extends one; what they added is taken off at the end.
+        """
+        c = self.config
+        carries = list(negatives)
+
+        def join(x: Value, y: Value) -> Value:
+            total = Signal(max(len(x), len(y)) + 2, name=f"sum_{len(carries)}")
+            m.d.comb += total.eq(Cat(Const(1, 1), x) + Cat(carries.pop(), y))
+            return total[1:]
+
+        total = balanced(
+            [Cat(addend, ~negative) for addend, negative in zip(addends, negatives, strict=True)],
+            join,
+        )
+        x, y = (Signal(sum_bits(c.k, c.addend_bits), name=name) for name in ("terms", "start"))
+        high = Signal(len(x) - c.addend_bits)
+        m.d.comb += [
+            high.eq(total[c.addend_bits :] - c.k),
+            x.eq(Cat(total[: c.addend_bits], high)),
+            y.eq(start),
+        ]
+        return x, y, carries.pop()
 
     def _held(self, m: Module, place: str, name: str, value: Value) -> Value:
         """A value that is registered if `place` has registers."""
@@ -175,8 +209,8 @@ class FusedDot(MacUnit):
         def sums(name: str, a: Any, b: Any) -> Value:
             found = Signal(c.k * c.exponent_bits, name=name)
             for i in range(c.k):
-                m.submodules[f"{name}_{i}"] = self.exponent_sum.place(
-                    a=a[i].field, b=b[i].field,
+                self.exponent_sum.join(
+                    m, f"{name}_{i}", a=a[i].field, b=b[i].field,
                     total=found[i * c.exponent_bits :][: c.exponent_bits],
                 )  # fmt: skip
             return found
@@ -186,9 +220,9 @@ class FusedDot(MacUnit):
         # Added twice they take less than registers between.
         exponents = sums("ahead", a, b) if c.early else own
         highest, none = Signal(c.exponent_bits), Signal()
-        m.submodules.highest = self.highest.place(
-            exponents=exponents, counting=Cat(a[i].nonzero & b[i].nonzero for i in range(c.k)),
-            highest=highest, none=none,
+        self.highest.join(
+            m, "highest", exponents=exponents, highest=highest, none=none,
+            counting=Cat(a[i].nonzero & b[i].nonzero for i in range(c.k)),
         )  # fmt: skip
         return own, self._held(m, "o", "highest", highest), self._held(m, "o", "none", none)
 

@@ -1,6 +1,6 @@
 """Exponents of a fused dot product: the largest, and how far each term is below it."""
 
-# ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
+# ruff: noqa: D102  (ports and build keep the contract that the base class states)
 from __future__ import annotations
 
 from typing import Any
@@ -10,34 +10,30 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
 
-from .mac_config import MacUnit
+from .part import Part
 from .term import base_shape, largest
 
 __all__ = ["Distances", "ExponentSum", "Highest"]
 
 
-class ExponentSum(MacUnit):
+class ExponentSum(Part):
     """The exponent of a product, from the fields of its operands. Combinational."""
 
     suffix = "exponent"
-    clocked = False
 
     def ports(self) -> dict[str, Any]:
         c = self.config
         field = Shape.cast(c.fmt.exponent_bits)
         return {"a": In(field), "b": In(field), "total": Out(c.exponent_bits)}
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def build(self, m: Module) -> None:
         m.d.comb += self.total.eq(self.a + self.b)
-        return m
 
 
-class Highest(MacUnit):
+class Highest(Part):
     """The largest exponent of the products that count; `none` if none does. Combinational."""
 
     suffix = "highest"
-    clocked = False
 
     def ports(self) -> dict[str, Any]:
         c = self.config
@@ -48,14 +44,12 @@ class Highest(MacUnit):
             "none": Out(1),
         }
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def build(self, m: Module) -> None:
         some, highest = largest(m, list(zip(self.counting, self.exponents, strict=True)))
         m.d.comb += [self.highest.eq(highest), self.none.eq(~some)]
-        return m
 
 
-class Distances(MacUnit):
+class Distances(Part):
     """E, and by how much each exponent is below it. Combinational.
 
     highest, none: of the products; field, some: the addend's exponent field, and whether its
@@ -63,7 +57,6 @@ class Distances(MacUnit):
     """
 
     suffix = "distances"
-    clocked = False
 
     def ports(self) -> dict[str, Any]:
         base = base_shape(self.config)
@@ -78,8 +71,7 @@ class Distances(MacUnit):
             "distances": Out(self.layouts.distances),
         }
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def build(self, m: Module) -> None:
         c = self.config
         normal = self.field.any()
         # The addend's reach may end below 0.
@@ -105,4 +97,3 @@ class Distances(MacUnit):
         )
         for distance, exponent in zip(self.distances, self.exponents, strict=True):
             m.d.comb += distance.eq(near - exponent)
-        return m

@@ -1,6 +1,6 @@
 """The last steps of a fused dot product: magnitude, leading zeros, truncation, special values."""
 
-# ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
+# ruff: noqa: D102  (ports, build and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
 from typing import Any
@@ -12,6 +12,7 @@ from lutcore.fma import leading_zeros
 from lutcore.formats import FP32
 
 from .mac_config import MacUnit
+from .part import Part
 from .term import base_shape
 from .tree import Columns
 
@@ -23,11 +24,10 @@ def sum_bits(k: int, addend_bits: int) -> int:
     return (k * (1 << addend_bits)).bit_length() + 1
 
 
-class Magnitude(MacUnit):
+class Magnitude(Part):
     """The magnitude of a sum, kept as two numbers and a carry, and its sign. Combinational."""
 
     suffix = "magnitude"
-    clocked = False
 
     def ports(self) -> dict[str, Any]:
         c = self.config
@@ -35,8 +35,7 @@ class Magnitude(MacUnit):
         numbers = {"x": In(bits), "y": In(bits), "carry": In(1)}
         return {**numbers, "magnitude": Out(bits - 1), "negative": Out(1)}
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def build(self, m: Module) -> None:
         width = len(self.x)
         size = Signal(width)
         total = Cat(Const(1, 1), self.x) + Cat(self.carry, self.y)
@@ -51,7 +50,6 @@ class Magnitude(MacUnit):
         else:
             inverted = size[:-1] ^ self.negative.replicate(width - 1)
             m.d.comb += self.magnitude.eq(inverted + self.negative)
-        return m
 
 
 class Normalise(MacUnit):
