@@ -123,7 +123,7 @@ class Engine(EngineUnit):
         readers = {name: wires(unit, f"reader_{name}") for name, unit in self.readers.items()}
         for name, buffer in self.buffers.items():
             m.submodules[f"buffer_{name}"] = buffer.place(**buffers[name])
-        for name, reader in self.readers.items():
+        for place, (name, reader) in enumerate(self.readers.items()):
             m.submodules[f"reader_{name}"] = reader.place(
                 i_runs=read_runs[name], o_beats=beats[name], **readers[name]
             )
@@ -131,6 +131,10 @@ class Engine(EngineUnit):
                 buffers[name]["read_enable"].eq(readers[name]["read_enable"]),
                 buffers[name]["read_address"].eq(readers[name]["read_address"]),
                 readers[name]["read_data"].eq(buffers[name]["read_data"]),
+                readers[name]["begin"].eq(sequencer["begin"][place]),
+                readers[name]["begin_slot"].eq(sequencer["begin_slot"]),
+                readers[name]["written"].eq(mover["written"][place]),
+                readers[name]["written_slot"].eq(mover["item_slot"]),
             ]
         m.submodules.sequencer = self.sequencer.place(
             i_start=self.i_start,

@@ -76,6 +76,7 @@ class Mover(EngineUnit):
             "i_reads": In(stream.Signature(lay.read)),
             "o_writes": Out(stream.Signature(lay.write)),
             "i_responses": In(stream.Signature(lay.response)),
+            "written": Out(3),
             "write_a": Out(c.core.m),
             "write_w": Out(1),
             "write_s": Out(1),
@@ -229,6 +230,8 @@ class Mover(EngineUnit):
             ready.eq(working & (at.items != 0)),
             done.eq(put & (at.items == 1)),
             self.read_words.eq(reads.valid & reads.ready),
+            # A beat of A is there when its last row is.
+            self.written.eq(Mux(put, Cat(move.a & (at.row == move.rows), move.w, move.s), 0)),
             self.write_w.eq(put & move.w),
             self.write_s.eq(put & move.s),
             self.write_program.eq(put & move.program),

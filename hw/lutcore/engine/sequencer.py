@@ -30,6 +30,7 @@ LOAD_OF = {"a": "load_a", "w": "load_w", "s": "load_s"}
 class Sequencer(EngineUnit):
     """Runs a program from `i_start` to `o_status`; state other than counters and loops stays.
 
+    begin: one bit each for loads of A, W and S that are issued, of slot begin_slot.
     read: one bit each for the readers of A, W and S that have read a run, of slot read_slot.
     loaded, stored, move_slot; filled, filled_slot; idle, error: as the mover and feeder give them.
     """
@@ -52,6 +53,8 @@ class Sequencer(EngineUnit):
             "o_runs": Out(stream.Signature(lay.run)),
             "o_tiles": Out(stream.Signature(1)),
             **{f"o_{name}": Out(stream.Signature(lay.reading[name])) for name in LOADS},
+            "begin": Out(3),
+            "begin_slot": Out(1),
             "read": In(3),
             "read_slot": In(3),
             "loaded": In(3),
@@ -167,6 +170,10 @@ class Sequencer(EngineUnit):
                 with m.If(self.o_status.ready):
                     m.next = "IDLE"
 
+        m.d.comb += [
+            self.begin.eq(Cat(issue & self._is[name] for name in LOAD_OF.values())),
+            self.begin_slot.eq(self._word[8]),
+        ]
         self._loops(m, issue, pc, loops, level)
         self._registers(m, issue, registers, access)
         return m
@@ -317,7 +324,7 @@ class Sequencer(EngineUnit):
             for buffer, name in LOAD_OF.items()
         }
         conditions["store_d"] = room & results.ready(self._field("store_d", "d"))
-        ready = [source[name].ready & slots[name].ready(lmma["slot"][name]) for name in LOADS]
+        ready = [source[name].ready for name in LOADS]
         last = self._field("lmma", "last")
         free = source["tiles"].ready & results.free(self._field("lmma", "d"))
         conditions["lmma"] = Cat(*ready, source["runs"].ready, ~last | free).all()

@@ -35,10 +35,6 @@ class OperandSlots:
         free = [~a & (b == 0) for a, b in zip(self.loading, self.reading, strict=True)]
         return Mux(slot, free[1], free[0])
 
-    def ready(self, slot: Value) -> Value:
-        """Whether the slot may be read."""
-        return ~Mux(slot, self.loading[1], self.loading[0])
-
     @property
     def idle(self) -> Value:
         """Whether nothing is under way."""
