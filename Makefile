@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PRESET ?= paper
 CONFIG ?=
+TOP ?= core
 OUT ?= build/verilog
 LIBERTY ?=
 FPGA ?=
@@ -31,7 +32,7 @@ unexport MAKEFLAGS MFLAGS
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
-	@echo 'variables: PRESET=paper CONFIG=FILE.toml OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME CLOCK=PS MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://... PROGRAMS=100000'
+	@echo 'variables: PRESET=paper CONFIG=FILE.toml TOP=core OUT=build/verilog LIBERTY=FILE FPGA=ecp5 UNIT=NAME CLOCK=PS MODEL=DIR WAVES=1 SWEEP=default SCHEDULER=tcp://... PROGRAMS=100000'
 
 env: $(ENV) ## build .venv from the lock (PYTHON=python3)
 
@@ -54,8 +55,8 @@ report: $(ENV) ## the account: a sweep and its page in build/report (SWEEP, LIBE
 	@$(BIN)/python -m lutppa.account $(call quote,$(SWEEP)) $(call option,--liberty,$(LIBERTY)) \
 		$(call option,--scheduler,$(SCHEDULER))
 
-verilog: $(ENV) ## write Verilog and what goes with it (PRESET or CONFIG, OUT)
-	@$(BIN)/lutcore verilog $(configuration) --out $(call quote,$(OUT))
+verilog: $(ENV) ## write Verilog and what goes with it (PRESET or CONFIG, TOP, OUT)
+	@$(BIN)/lutcore verilog $(configuration) --top $(call quote,$(TOP)) --out $(call quote,$(OUT))
 
 matrix: $(ENV) ## check every activation type times every weight type (PRESET or CONFIG)
 	@$(BIN)/lutcore matrix $(configuration)

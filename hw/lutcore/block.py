@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from operator import add
+from itertools import combinations
+from operator import add, or_
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
@@ -25,7 +26,10 @@ from .decode import Decode
 from .formats import FloatFormat, IntegerFormat
 from .unit import Unit, balanced
 
-__all__ = ["Align", "BlockScale", "Peak", "peak_bits", "shift_bits"]
+__all__ = ["Align", "BlockScale", "Largest", "Peak", "peak_bits", "shift_bits"]
+
+_COMPARED = 4
+"""Values that `Largest` compares each with each."""
 
 
 def by_format(
@@ -237,3 +241,51 @@ class Align(Unit):
         with m.If(~self.nonfinite & ~shift[near:].any()):
             m.d.comb += self.aligned.eq(Mux(number.sign, -magnitude, magnitude))
         return m
+
+
+class Largest(Unit):
+    """The largest of the peaks of a row's lookup groups and of one more. Combinational.
+
+    peaks: codes of `Peak`; before: the largest of the steps before; largest: of all.
+    With `pipeline` four values at a time are compared each with each: twice the comparisons of a
+    tree, and half of its depth.
+    """
+
+    suffix = "largest"
+    clocked = False
+
+    def ports(self) -> dict[str, Any]:
+        bits = peak_bits(self.config)
+        return {
+            "peaks": In(data.ArrayLayout(bits, self.config.groups_per_step)),
+            "before": In(unsigned(bits)),
+            "largest": Out(unsigned(bits)),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        values: list[Value] = list(self.peaks)
+        if not self.config.pipeline:
+            m.d.comb += self.largest.eq(
+                balanced([*values, self.before], lambda a, b: Mux(a > b, a, b))
+            )
+            return m
+        while len(values) > _COMPARED:
+            values = [
+                self._most(values[first : first + _COMPARED])
+                for first in range(0, len(values), _COMPARED)
+            ]
+        m.d.comb += self.largest.eq(self._most([*values, self.before]))
+        return m
+
+    def _most(self, values: list[Value]) -> Value:
+        """The largest value: that which no other one beats, of equal ones the first."""
+        beaten: list[list[Value]] = [[] for _ in values]
+        for (i, a), (j, b) in combinations(enumerate(values), 2):
+            beaten[i].append(a < b)
+            beaten[j].append(a >= b)
+        chosen = [
+            value & (~Cat(others).any()).replicate(len(value))
+            for value, others in zip(values, beaten, strict=True)
+        ]
+        return balanced(chosen, or_)

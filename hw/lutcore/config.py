@@ -66,7 +66,9 @@ class TensorCoreConfig:
     scales           names of the weight scale formats built in (formats.SCALES)
     outputs          names of the result formats built in (formats.OUTPUTS), one a float format
     rescale_columns  columns rescaled in a cycle; divides n
-    pipeline         registers for a faster clock (0 to 2); 0 has the least area
+    pipeline         registers for a faster clock (0 to 3); 0 has the least area
+    addends          whether accumulators may start from a stream of FP32 or INT32 numbers, and
+                     not from zero alone
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
     widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
@@ -88,12 +90,15 @@ class TensorCoreConfig:
     outputs: tuple[str, ...] = ("fp32", "int32")
     rescale_columns: int = 1
     pipeline: int = 0
+    addends: bool = False
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and type(value) is not int:
                 raise ConfigError(f"{field.name} must be an integer, not {value!r}")
+            if field.type == "bool" and type(value) is not bool:
+                raise ConfigError(f"{field.name} must be true or false, not {value!r}")
         if (
             not isinstance(self.name, str)
             or not self.name.isidentifier()
@@ -112,7 +117,7 @@ class TensorCoreConfig:
             ("block", 2, 4096),
             ("weight_bits", 1, 8),
             ("rescale_columns", 1, 4096),
-            ("pipeline", 0, 2),
+            ("pipeline", 0, 3),
         ):
             check_range(field, getattr(self, field), low, high)
         if self.zero_bits and not 2 <= self.zero_bits <= 16:
@@ -316,12 +321,12 @@ class TensorCoreConfig:
     @property
     def fma_latency(self) -> int:
         """Cycles of a multiply-add, in the last of which the accumulator is written."""
-        return 3 + self.pipeline
+        return (3, 4, 5, 7)[self.pipeline]
 
     @property
     def addend_delay(self) -> int:
         """Cycles after which a multiply-add reads the accumulator."""
-        return 3 if self.pipeline == 2 else 2
+        return (2, 2, 3, 4)[self.pipeline]
 
     @property
     def round_cycles(self) -> int:
@@ -380,6 +385,8 @@ class TensorCoreConfig:
                 value = "[" + ", ".join(f'"{name}"' for name in names) + "]"
             elif isinstance(value, str):
                 value = f'"{value}"'
+            elif isinstance(value, bool):
+                value = str(value).lower()
             lines.append(f"{field.name} = {value}\n")
         return "".join(lines)
 

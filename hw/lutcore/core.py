@@ -1,7 +1,7 @@
 """The tensor core: precompute, table, lookup and rescale joined by streams.
 
 i_passes, i_activations -> precompute -> table -> lookup -> rescale -> o_outputs
-                                     i_weights --^         ^-- i_scales
+                                     i_weights --^         ^-- i_scales, i_addends
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["TensorCore"]
 
 
 class TensorCore(Unit):
-    """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes.
+    """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes; O starts from zero or i_addends.
 
     Cycle contract: with all streams ready, a pass of p planes and s steps takes
     max(p * s, rounds * `config.round_cycles`) cycles, rounds being 2 with `offset` and else 1. The
@@ -51,6 +51,7 @@ class TensorCore(Unit):
             "i_activations": In(self.layouts.signature("activations")),
             "i_weights": In(self.layouts.signature("weights")),
             "i_scales": In(self.layouts.signature("scales")),
+            **self.rescale.addends(),
             "o_outputs": Out(self.layouts.signature("outputs")),
         }
 
@@ -68,6 +69,9 @@ class TensorCore(Unit):
             i_tables=tables, i_weights=self.i_weights, o_psums=psums
         )
         m.submodules.rescale = self.rescale.place(
-            i_psums=psums, i_scales=self.i_scales, o_outputs=self.o_outputs
+            i_psums=psums,
+            i_scales=self.i_scales,
+            **{name: getattr(self, name) for name in self.rescale.addends()},
+            o_outputs=self.o_outputs,
         )
         return m

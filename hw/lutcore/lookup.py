@@ -14,6 +14,7 @@ from operator import add, or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
@@ -140,7 +141,6 @@ class Lane(Unit):
             m.d.comb += total.eq(Cat(Const(1, 1), a) + Cat(carries.pop(), b))
             return total[1:]
 
-        step = self._signed_sum(terms, join)
         base = Signal(c.psum_bits)
         psum = Signal(signed(c.psum_bits), reset_less=True, name="accumulator")
         kept = psum.as_unsigned() & self.keep.replicate(c.psum_bits)
@@ -150,18 +150,31 @@ class Lane(Unit):
             # With one plane nothing is ever doubled.
             base.eq(kept | doubled if c.weight_bits > 1 else kept),
         ]
-        extended = Cat(step, step[-1].replicate(c.psum_bits - len(step)))
-        m.d.sync += psum.eq(join(base, extended))
+        if carries:
+            step = self._signed_sum(terms, join)
+            extended = Cat(step, step[-1].replicate(c.psum_bits - len(step)))
+            m.d.sync += psum.eq(join(base, extended))
+        else:
+            # One sum of all, so that only one carry runs through it.
+            m.d.sync += psum.eq(base + self._unsigned_sum(terms, add) - self._excess(terms))
         return m
 
-    def _signed_sum(self, terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:
-        """The sum of two's complement terms, with the carries of `join`, one of which remains.
+    def _excess(self, terms: list[Value]) -> int:
+        """What `_unsigned_sum` is too large by."""
+        return len(terms) << (self.config.table_bits - 1)
+
+    def _unsigned_sum(self, terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:
+        """The sum of two's complement terms and `_excess`.
 
         Inverting sign bits adds 2^(t-1) to each, so that the tree is unsigned and extends no sign.
         """
+        return balanced([Cat(term[:-1], ~term[-1]) for term in terms], join)
+
+    def _signed_sum(self, terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:
+        """The sum of two's complement terms, with the carries of `join`, one of which remains."""
         if len(terms) == 1:
             return terms[0]
-        total = balanced([Cat(term[:-1], ~term[-1]) for term in terms], join)
+        total = self._unsigned_sum(terms, join)
         low = self.config.table_bits - 1
         high = total[low:] - len(terms)
         return Cat(total[:low], high[: _signed_bits(len(terms))])
@@ -177,7 +190,8 @@ class LookupArray(Unit):
 
     Cycle contract: a step is taken in a cycle in which a table and a weight beat are both valid;
     one cycle after the last step of a pass the psums are valid, and the next pass begins in the
-    cycle in which they move. Without back-pressure there is no idle cycle between passes.
+    cycle in which they move. Without back-pressure there is no idle cycle between passes. With
+    `pipeline` weight beats move into a register first, each a step ahead of its table.
     """
 
     suffix = "lookup"
@@ -197,7 +211,8 @@ class LookupArray(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        tables, weights, psums = self.i_tables, self.i_weights, self.o_psums
+        tables, psums = self.i_tables, self.o_psums
+        weights = self._held(m) if c.pipeline else self.i_weights
         control = tables.payload.control
         free, step, keep, shift = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -230,6 +245,18 @@ class LookupArray(Unit):
         with m.If(step & control.end):
             m.d.sync += scaling.eq(tables.payload.scaling)
         return m
+
+    def _held(self, m: Module) -> stream.Interface:
+        """The weights behind a register, in front of the decoders: codes are fewer than lines."""
+        weights = self.i_weights
+        held = self.layouts.signature("weights").create(path=("held",))
+        codes = Signal(self.layouts.weights, reset_less=True, name="held_codes")
+        m.d.comb += [weights.ready.eq(~held.valid | held.ready), held.payload.eq(codes)]
+        with m.If(weights.ready):
+            m.d.sync += held.valid.eq(weights.valid)
+        with m.If(weights.ready & weights.valid):
+            m.d.sync += codes.eq(weights.payload)
+        return held
 
     def _row_sums(self, m: Module, row: int, step: Value) -> None:
         """The sum of the row's activations, for zero points, and that of the low bits of sums."""

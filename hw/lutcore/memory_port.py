@@ -26,7 +26,7 @@ __all__ = ["MemoryPort"]
 class MemoryPort:
     """Parameters of a memory port, and the payloads of its streams.
 
-    data_bits     width of a beat: a power of two, 32 to 512
+    data_bits     width of a beat: a power of two, 32 to 1024
     address_bits  width of a byte address, 12 to 64
     length_bits   width of the number of beats of a request, 1 to 32
 
@@ -38,7 +38,7 @@ class MemoryPort:
     length_bits: int = 16
 
     def __post_init__(self) -> None:
-        check_power_of_two("data_bits", self.data_bits, 32, 512)
+        check_power_of_two("data_bits", self.data_bits, 32, 1024)
         check_range("address_bits", self.address_bits, 12, 64)
         check_range("length_bits", self.length_bits, 1, 32)
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
-from .block import Align, BlockScale, Peak, peak_bits, shift_bits
+from .block import Align, BlockScale, Largest, Peak, peak_bits, shift_bits
 from .config import TensorCoreConfig
 from .streams import index_bits
-from .unit import Unit, balanced
+from .unit import Unit
 
 __all__ = ["Precompute"]
-
-PEAKS = 4  # lookup groups whose peaks are compared before a register, with `pipeline`
 
 
 class Precompute(Unit):
@@ -39,8 +37,9 @@ class Precompute(Unit):
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.align = Align(config, top)
         self.peak = Peak(config, top)
+        self.largest = Largest(config, top)
         self.scale = BlockScale(config)
-        super().__init__(config, top, self.peak, self.align)
+        super().__init__(config, top, self.peak, self.largest, self.align)
 
     @property
     def latency(self) -> int:
@@ -97,7 +96,7 @@ class Precompute(Unit):
             self._largest(
                 m,
                 row,
-                [peaks[i] for i in range(c.groups_per_step)],
+                peaks.as_value(),
                 largest[row],
                 load,
                 load_step.any(),
@@ -138,7 +137,6 @@ class Precompute(Unit):
         first_step = ~step.any()
         control = Signal(self.layouts.control, reset_less=True)
         scaling = Signal(self.layouts.scaling, reset_less=True)
-        shifts = Signal(data.ArrayLayout(shift_bits(c), c.m), reset_less=True)
         number_format = Signal(bank.format.shape(), reset_less=True)
         with m.If(fetch):
             m.d.sync += [
@@ -151,17 +149,6 @@ class Precompute(Unit):
                 *self._plane_sum(scaling, bank),
                 number_format.eq(bank.format),
             ]
-            # The block that is loaded next changes `largest` after this step at the earliest.
-            with m.If(first_step & ~plane.any()):
-                for row in range(c.m):
-                    exponent, shift, nonfinite = self.scale.find(
-                        m, largest[row], bank.format, str(row)
-                    )
-                    m.d.sync += [
-                        scaling.exponents[row].eq(exponent),
-                        scaling.nonfinite[row].eq(nonfinite),
-                        shifts[row].eq(shift),
-                    ]
             with m.If(plane_end):
                 m.d.sync += [step.eq(0), plane.eq(plane + 1)]
             with m.If(replay_end):
@@ -171,6 +158,11 @@ class Precompute(Unit):
                         m.d.sync += full[index].eq(0)
         with m.If(fetch_moves):
             m.d.sync += fetched.eq(fetch)
+        # The block that is loaded next changes `largest` after this step at the earliest.
+        first = fetch & first_step & ~plane.any()
+        scales = [
+            self._scale(m, row, largest[row], first, bank, number_format) for row in range(c.m)
+        ]
 
         # Align: the buffer's data, one cycle after the fetch; held behind that with `pipeline`.
         values = Signal(self.layouts.steps["values"].shape)
@@ -179,8 +171,8 @@ class Precompute(Unit):
                 m.submodules[f"align_{row}_{index}"] = self.align.place(
                     value=read.data[row][index],
                     format=number_format,
-                    shift=shifts[row],
-                    nonfinite=scaling.nonfinite[row],
+                    shift=scales[row][1],
+                    nonfinite=scales[row][2],
                     aligned=values[row][index],
                 )
         result = Signal(self.layouts.steps)
@@ -189,6 +181,11 @@ class Precompute(Unit):
             result.control.eq(control),
             result.scaling.eq(scaling),
         ]
+        for row, (exponent, _, nonfinite) in enumerate(scales):
+            m.d.comb += [
+                result.scaling.exponents[row].eq(exponent),
+                result.scaling.nonfinite[row].eq(nonfinite),
+            ]
         if not c.pipeline:
             m.d.comb += [
                 steps.valid.eq(fetched),
@@ -210,30 +207,53 @@ class Precompute(Unit):
         return m
 
     def _largest(
-        self, m: Module, row: int, peaks: list[Any], largest: Value, load: Value, more: Value
+        self, m: Module, row: int, peaks: Value, largest: Value, load: Value, more: Value
     ) -> None:
         """Drives the peak of the steps loaded so far; `more`: the step is not a block's first.
 
-        With `pipeline` registers stand between the first comparisons and the last. That costs no
-        cycle: the peak of a block is asked for in the cycle after its last step.
+        With `pipeline` a register stands behind every peak. That costs no cycle: the peak of a
+        block is asked for in the cycle after its last step.
         """
-
-        def most(values: list[Any]) -> Value:
-            return balanced(values, lambda a, b: Mux(a > b, a, b))
-
-        bits = peak_bits(self.config)
-        running = Signal(bits, name=f"running_{row}", reset_less=True)
-        parts = [most(peaks[first : first + PEAKS]) for first in range(0, len(peaks), PEAKS)]
-        if not self.config.pipeline:
-            m.d.comb += largest.eq(running)
-            with m.If(load):
-                m.d.sync += running.eq(most([*parts, Mux(more, running, 0)]))
+        running = Signal(largest.shape(), name=f"running_{row}", reset_less=True)
+        if self.config.pipeline:
+            held = Signal.like(peaks, name=f"held_peaks_{row}", reset_less=True)
+            m.submodules[f"largest_{row}"] = self.largest.place(
+                peaks=held, before=running, largest=largest
+            )
+            m.d.sync += [held.eq(Mux(load, peaks, 0)), running.eq(Mux(load & ~more, 0, largest))]
             return
-        held = [Signal(bits, name=f"part_{row}_{i}", reset_less=True) for i in range(len(parts))]
-        m.d.comb += largest.eq(most([*held, running]))
+        found = Signal.like(running, name=f"found_{row}")
+        m.submodules[f"largest_{row}"] = self.largest.place(
+            peaks=peaks, before=Mux(more, running, 0), largest=found
+        )
+        m.d.comb += largest.eq(running)
         with m.If(load):
-            m.d.sync += running.eq(Mux(more, largest, 0))
-            m.d.sync += [register.eq(part) for register, part in zip(held, parts, strict=True)]
+            m.d.sync += running.eq(found)
+
+    def _scale(
+        self, m: Module, row: int, largest: Value, first: Value, bank: Any, number_format: Value
+    ) -> tuple[Value, Value, Value]:
+        """Exponent, shift and `nonfinite` of a row from the cycle after the `first` fetch on.
+
+        They are held in registers; with `pipeline` the peak is, and they follow from it.
+        """
+        c = self.config
+        held = (
+            Signal(signed(c.exponent_bits), name=f"exponent_{row}", reset_less=True),
+            Signal(shift_bits(c), name=f"shift_{row}", reset_less=True),
+            Signal(name=f"nonfinite_{row}", reset_less=True),
+        )
+        if c.pipeline:
+            code = Signal(largest.shape(), name=f"largest_{row}", reset_less=True)
+            with m.If(first):
+                m.d.sync += code.eq(largest)
+            found = self.scale.find(m, code, number_format, str(row))
+            m.d.comb += [signal.eq(value) for signal, value in zip(held, found, strict=True)]
+            return held
+        found = self.scale.find(m, largest, bank.format, str(row))
+        with m.If(first):
+            m.d.sync += [signal.eq(value) for signal, value in zip(held, found, strict=True)]
+        return held
 
     def _plane_sum(self, scaling: Any, descriptor: Any) -> list[Any]:
         """The sum of what the planes of a pass weigh, where the core needs it."""

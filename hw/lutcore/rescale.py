@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, memory
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
@@ -31,6 +31,9 @@ class Rescale(Unit):
     many steps or more never wait. An output beat of a pass with `last`
     appears `latency` cycles after the scales of its last round. If `o_outputs` is not taken, all
     stops. After a pass with `last` and an output other than FP32 or INT32, a pass has `first`.
+    With `config.addends`, a pass with `first` and `addend` takes a beat of `i_addends` for each of
+    its first round, `addend_delay` cycles after the scales. While that is missing all stops, what
+    is left of the outputs of the passes before too: addends must not wait for them.
     """
 
     suffix = "rescale"
@@ -49,40 +52,66 @@ class Rescale(Unit):
         return {
             "i_psums": In(self.layouts.signature("psums")),
             "i_scales": In(self.layouts.signature("scales")),
+            **self.addends(),
             "o_outputs": Out(self.layouts.signature("outputs")),
         }
+
+    def addends(self) -> dict[str, Any]:
+        """The port of the addends, where there is one."""
+        return {"i_addends": In(self.layouts.signature("addends"))} if self.config.addends else {}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
         psums, scales, outputs = self.i_psums, self.i_scales, self.o_outputs
-        index_width = index_bits(c.column_groups)
 
         # The psums wait in a shift register; its low columns are next. Zeros follow, so that none
         # are left for a second round.
         waiting = Signal(self.layouts.psums, reset_less=True)
         rescaling = waiting.scaling.rescaling
+        turn_bits = index_bits(c.round_cycles)
+        busy, second, index, turn = Signal(), Signal(), Signal(turn_bits), Signal(turn_bits)
+        last_index, last_round, padding = Signal(), Signal(), Signal()
+        kind = Signal(self.layouts.kind)
         stages = range(1, self.latency + 1)
         valid = [Signal(name=f"valid_{i}") for i in stages]
-        indices = [Signal(index_width, name=f"index_{i}", reset_less=True) for i in stages]
         kinds = [Signal(self.layouts.kind, name=f"kind_{i}", reset_less=True) for i in stages]
-        busy, second, index = Signal(), Signal(), Signal(index_width)
-        last_index, last_round = Signal(), Signal()
-        moves, hazard, enter = Signal(), Signal(), Signal()
+        moves, may_enter, enter, empty = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            last_index.eq(index == c.column_groups - 1 if c.column_groups > 1 else 1),
+            kind.first.eq(rescaling.kind.first & ~second),
+            kind.last.eq(rescaling.kind.last & last_round),
+            kind.output.eq(rescaling.kind.output),
+            last_index.eq(index == c.column_groups - 1 if c.round_cycles > 1 else 1),
             last_round.eq(second | ~rescaling.offset),
             outputs.valid.eq(valid[-1] & kinds[-1].last),
             moves.eq(~outputs.valid | outputs.ready),
-            scales.ready.eq(busy & moves & ~hazard),
+        ]
+
+        # Accumulators go round in a ring of `round_cycles` places, the stages of the multiply-adds
+        # from the addend on among them, and the ring stands still unless a beat enters. Where none
+        # can, and results are still on their way out, empty beats enter, which change nothing; as
+        # many as bring the ring back to where it was, unless what follows starts anew.
+        if c.column_groups < c.round_cycles:
+            m.d.comb += padding.eq(index >= c.column_groups)
+        leaving = Cat(held & of.last for held, of in zip(valid, kinds, strict=True)).any()
+        m.d.comb += [
+            may_enter.eq(busy & ~padding & (~turn.any() | (~index.any() & kind.first))),
+            scales.ready.eq(moves & may_enter),
             enter.eq(scales.ready & scales.valid),
+            empty.eq(moves & ~(may_enter & scales.valid) & (padding | turn.any() | leaving)),
             psums.ready.eq(~busy | (enter & last_index & last_round)),
         ]
+        at_end = c.round_cycles - 1
+        with m.If(enter | (empty & padding)):
+            m.d.sync += index.eq(Mux(index == at_end, 0, index + 1) if at_end else 0)
+        with m.If(enter):
+            m.d.sync += turn.eq(0)
+        with m.Elif(empty & ~padding):
+            m.d.sync += turn.eq(Mux(turn == at_end, 0, turn + 1) if at_end else 0)
         with m.If(enter):
             column_bits = c.m * c.psum_bits * c.rescale_columns
             m.d.sync += [
                 Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits),
-                index.eq(Mux(last_index, 0, index + 1)),
             ]
             with m.If(last_index):
                 m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
@@ -91,37 +120,27 @@ class Rescale(Unit):
         with m.If(psums.ready & psums.valid):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
 
-        # The stages of the multiply-add; the accumulators are read in the stage of the sum, and a
-        # result leaves the last.
-        kind = Signal(self.layouts.kind)
-        m.d.comb += [
-            kind.first.eq(rescaling.kind.first & ~second),
-            kind.last.eq(rescaling.kind.last & last_round),
-            kind.output.eq(rescaling.kind.output),
+        at, first, start, step = kinds[c.addend_delay - 1], Signal(), Signal(), Signal()
+        m.d.comb += [first.eq(valid[c.addend_delay - 1] & at.first), step.eq(enter | empty)]
+        if c.addends:
+            m.d.comb += [
+                kind.addend.eq(rescaling.kind.addend),
+                start.eq(first & at.addend),
+                self.i_addends.ready.eq(start & step),
+            ]
+            with m.If(start & ~self.i_addends.valid):
+                m.d.comb += [moves.eq(0), outputs.valid.eq(0)]
+        ring = [
+            Signal(self.layouts.accumulators, name=f"ring_{i}", reset_less=True)
+            for i in range(c.round_cycles - (self.latency - c.addend_delay))
         ]
-        with m.If(moves):
-            for held, source in zip(valid, [enter, *valid], strict=False):
-                m.d.sync += held.eq(source)
-            for held, source in zip(indices, [index, *indices], strict=False):
-                m.d.sync += held.eq(source)
-            for held, source in zip(kinds, [kind, *kinds], strict=False):
-                m.d.sync += held.eq(source)
-        if c.column_groups < c.round_cycles:
-            # The accumulator of these columns may still be on its way to memory.
-            early = list(zip(valid, indices, strict=True))[: self.latency - c.addend_delay]
-            m.d.comb += hazard.eq(Cat(held & (i == index) for held, i in early).any())
-
-        m.submodules.accumulators = accumulators = memory.Memory(
-            shape=self.layouts.accumulators, depth=1 << index_width, init=[]
-        )
-        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
         results = Signal(self.layouts.accumulators)
-        m.d.comb += [
-            read.addr.eq(indices[c.addend_delay - 1]),
-            write.en.eq(moves & valid[-1]),
-            write.addr.eq(indices[-1]),
-            write.data.eq(results),
-        ]
+        with m.If(step):
+            m.d.sync += [
+                *(held.eq(source) for held, source in zip(valid, [enter, *valid], strict=False)),
+                *(held.eq(source) for held, source in zip(kinds, [kind, *kinds], strict=False)),
+                *(held.eq(source) for held, source in zip(ring, [results, *ring], strict=False)),
+            ]
         for column in range(c.rescale_columns):
             scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
             factor: Value = (
@@ -140,16 +159,20 @@ class Rescale(Unit):
                 addend = Signal(FP32.bits, name=f"addend_{column}_{row}")
                 m.d.comb += [
                     difference.eq(psum - factor * waiting.sums[row]),
-                    addend.eq(Mux(kinds[c.addend_delay - 1].first, 0, read.data[column][row])),
+                    addend.eq(Mux(first, 0, ring[-1][column][row])),
                 ]
+                if c.addends:
+                    with m.If(start):
+                        m.d.comb += addend.eq(self.i_addends.payload[column][row])
                 m.submodules[f"fma_{row}_{column}"] = self.fma.place(
-                    enable=moves,
+                    enable=step,
+                    empty=~enter,
                     difference=difference,
                     scale=scale,
                     exponent=waiting.scaling.exponents[row],
                     nonfinite=waiting.scaling.nonfinite[row],
-                    output=kind.output,
-                    last=kind.last,
+                    output_format=kind.output,
+                    last=kind.last & enter,
                     addend=addend,
                     result=results[column][row],
                 )

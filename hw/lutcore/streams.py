@@ -27,6 +27,7 @@ class StreamLayouts:
     psums        m * n accumulators, m activation sums, with `parity` m sums of low bits
     scales       rescale_columns columns of scale and doubled zero point, if there is one
     accumulators rescale_columns columns of m FP32 or INT32 accumulators
+    addends      the same, with `config.addends`
     outputs      rescale_columns columns of m results
     """
 
@@ -36,8 +37,10 @@ class StreamLayouts:
         def rows(element: data.Layout | int | object) -> data.ArrayLayout:
             return data.ArrayLayout(element, c.m)  # type: ignore[arg-type]
 
+        # `addend`: with `first` the accumulators start from addends, not from zero.
+        addend = {"addend": 1} if c.addends else {}
         self.kind = data.StructLayout(
-            {"first": 1, "last": 1, "output": index_bits(len(c.output_formats))}
+            {"first": 1, **addend, "last": 1, "output": index_bits(len(c.output_formats))}
         )
         # What the rescale unit does with a pass, beside its exponents.
         self.rescaling = data.StructLayout(
@@ -107,6 +110,7 @@ class StreamLayouts:
             c.rescale_columns,
         )
         self.accumulators = data.ArrayLayout(rows(FP32.bits), c.rescale_columns)
+        self.addends = self.accumulators
         self.outputs = data.ArrayLayout(
             rows(max(fmt.bits for fmt in c.output_formats)), c.rescale_columns
         )

@@ -60,10 +60,11 @@ class BaseUnit(wiring.Component):
                     yield unit
         yield self
 
-    def place(self, **connections: Any) -> Instance:
+    def place(self, reset: Any = None, **connections: Any) -> Instance:
         """An instance of this unit's module; every port is connected by name.
 
-        A connection is a value, or for a stream an interface with the same members.
+        A connection is a value, or for a stream an interface with the same members. `reset` takes
+        the place of the reset of the module around it.
         """
         ports: list[tuple[str, str, Any]] = []
         missing = set(self.signature.members) ^ set(connections)
@@ -79,7 +80,10 @@ class BaseUnit(wiring.Component):
             kind = "i" if member.flow == wiring.In else "o"
             ports.append((kind, "__".join(str(part) for part in path), value))
         if self.clocked:
-            ports += [("i", "clk", ClockSignal()), ("i", "rst", ResetSignal())]
+            ports += [
+                ("i", "clk", ClockSignal()),
+                ("i", "rst", ResetSignal() if reset is None else reset),
+            ]
         return Instance(self.module_name, *ports)
 
 

@@ -32,7 +32,7 @@ _FASTER = 0.97
 _WORTH = 0.1
 """A module that has less than this part of a path is left as it is."""
 
-_SIZED = 0.05
+_SIZED = 0.1
 """Part of the period that sizing is trusted to recover, before other mappings are."""
 
 
@@ -197,25 +197,21 @@ class _Search:
         return False
 
     def _faster(self, name: str, ps: float, missed: float) -> tuple[float, str] | None:
-        """A way in which a module takes less of its `ps`, by what is missed if there is one.
+        """The way in which a module takes less of its `ps` that gains most for its area.
 
-        With what it gains for its area in all instances; None if the module has no faster way.
+        With that, ps for the area of all instances, no more than is missed being a gain. None if
+        the module has no faster way.
         """
         now = self._rung(name, self.chosen[name])
         assert now is not None  # It is in the circuit.
-        order = list(ways.WAYS)
-        best = now
-        for way in order[order.index(now.way) + 1 if now.way else 0 :]:
+        options: list[tuple[float, str]] = []
+        for way in ways.WAYS:
             rung = self._rung(name, way)
-            if rung and rung.own_ps < _FASTER * best.own_ps:
-                best = rung
-                if ps * (1 - best.own_ps / now.own_ps) >= missed:
-                    break
-        if best is now:
-            return None
-        gain = min(missed, ps * (1 - best.own_ps / now.own_ps))
-        cost = self.instances[name] * (best.area - now.area)
-        return gain / max(cost, 1e-3 * now.area), best.way
+            if rung and rung.own_ps < _FASTER * now.own_ps:
+                gain = min(missed, ps * (1 - rung.own_ps / now.own_ps))
+                cost = self.instances[name] * (rung.area - now.area)
+                options.append((gain / max(cost, 1e-3 * now.area), way))
+        return max(options, default=None)
 
     def _rung(self, name: str, way: str) -> _Rung | None:
         """A module mapped in a way; None where that does not go with the library."""
@@ -230,10 +226,18 @@ class _Search:
         return ways.mapped(self._below(name) + self.modules[name], name, self.library, way)
 
     def _alone(self, name: str, way: str, text: str) -> _Rung:
-        """A module judged by its own cells, whatever it places being elsewhere."""
-        alone = circuit_of(self._below(name) + text, name, self.library).opened()
-        found = timing.analyse(buffers.buffered(alone, self.clock_ps), self.clock_ps)
-        return _Rung(way, text, alone.area, found.length_ps)
+        """A module judged by its own cells, whatever it places being elsewhere; kept by content."""
+        below = self._below(name)
+
+        def build(work: File) -> None:
+            alone = circuit_of(below + text, name, self.library).opened()
+            found = timing.analyse(buffers.buffered(alone, self.clock_ps), self.clock_ps)
+            (work / "rung.json").write_text(json.dumps([alone.area, found.length_ps]))
+
+        key = mapped.digest(below + text, name, self.library.sha256, str(self.clock_ps), flow())
+        with native.cached(f"rung-{key}", build) as entry:
+            area, own_ps = json.loads((entry / "rung.json").read_text())
+        return _Rung(way, text, area, own_ps)
 
     def _below(self, name: str) -> str:
         return "".join(mapped.empty(child) for child in self.units[name].children)

@@ -127,7 +127,10 @@ def _clock(job: Job) -> Figures:
     built, clock_ps = job.built, float(job.options["clock_ps"])
     found = clocked.timed(built.unit, job.modules, job.library, clock_ps)
     names = {
-        unit.module_name for unit in built.unit.definitions() if unit.suffix in built.arithmetic
+        part.module_name
+        for unit in built.unit.definitions()
+        if unit.suffix in built.arithmetic
+        for part in unit.definitions()
     }
     return {
         "unit": job.library.unit,

@@ -207,7 +207,7 @@ def _summed(units: dict[str, dict[str, float]]) -> dict[str, Any]:
 
 
 _ROWS = {
-    "table", "entries", "lookup", "precompute", "peak", "align", "decode",
+    "table", "entries", "lookup", "precompute", "peak", "largest", "align", "decode",
     "row", "row_registers", "activation",
 }  # fmt: skip
 """Suffixes of the units whose work is one row's, for all its columns."""

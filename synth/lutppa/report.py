@@ -39,6 +39,7 @@ NOTES: tuple[str, ...] = (
 LABELS: dict[str, str] = {
     "precompute": "precompute",
     "peak": "peak",
+    "largest": "largest peak",
     "align": "align",
     "decode": "decode",
     "table": "table",

@@ -1,7 +1,7 @@
 """A tile as power measures it: tables, a register for the weights, and the lanes.
 
     steps -> table -> lookup -> psums
-    weights -> register --^
+    weights -> register --^       (with `pipeline` it is the lookup array's own)
 
 What is missing to a core is precompute and rescale, which work once a block and not once a step.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Module, Signal
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from lutcore.config import TensorCoreConfig
@@ -47,6 +48,14 @@ class LookupTile(Unit):
         """The parts joined."""
         m = Module()
         tables = self.layouts.signature("tables").create(path=("tables",))
+        weights = self.i_weights if self.config.pipeline else self._held(m)
+        m.submodules.table = self.table.place(i_steps=self.i_steps, o_tables=tables)
+        m.submodules.lookup = self.lookup.place(
+            i_tables=tables, i_weights=weights, o_psums=self.o_psums
+        )
+        return m
+
+    def _held(self, m: Module) -> stream.Interface:
         held = self.layouts.signature("weights").create(path=("held",))
         register = Signal(self.layouts.weights, reset_less=True, name="weight_register")
         m.d.comb += [
@@ -57,8 +66,4 @@ class LookupTile(Unit):
             m.d.sync += held.valid.eq(self.i_weights.valid)
         with m.If(self.i_weights.ready & self.i_weights.valid):
             m.d.sync += register.eq(self.i_weights.payload)
-        m.submodules.table = self.table.place(i_steps=self.i_steps, o_tables=tables)
-        m.submodules.lookup = self.lookup.place(
-            i_tables=tables, i_weights=held, o_psums=self.o_psums
-        )
-        return m
+        return held

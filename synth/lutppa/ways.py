@@ -31,23 +31,25 @@ class Way(NamedTuple):
     abc: str
 
 
-# Structural choices, then: &nf for delay with area recovered, map for delay, the same after
-# restructuring along critical paths.
-_FLOW = "strash;ifraig;scorr;dc2;strash;"
-_NF = _FLOW + "&get,-n;&st;&dch,-f;&nf,-D,1;&put;topo"
-_MAP = _FLOW + "dch,-f;map;topo"
-_RESTRUCTURED = _FLOW + "dch,-f;if,-g,-K,6;strash;dch,-f;map;topo"
+# dc2 makes a circuit smaller, and prefix sums ripple again; with -l no path becomes longer.
+_SMALL = "strash;ifraig;scorr;dc2,-l;strash;"
+_PLAIN = "strash;ifraig;scorr;strash;"
+_AMAP = "dch,-f;amap;topo"
+_NF = "&get,-n;&st;&dch,-f;&nf,-D,1;&put;topo"
+_MAP = "dch,-f;map;topo"
 
 WAYS: dict[str, Way] = {
-    "fa prefix": Way(True, area.ABC),
-    "fa prefix nf": Way(True, _NF),
-    "prefix nf": Way(False, _NF),
-    "prefix map": Way(False, _MAP),
-    "prefix if map": Way(False, _RESTRUCTURED),
+    "fa prefix": Way(True, _SMALL + _AMAP),
+    "fa prefix nf": Way(True, _SMALL + _NF),
+    "prefix nf": Way(False, _SMALL + _NF),
+    "fa prefix plain nf": Way(True, _PLAIN + _NF),
+    "prefix plain nf": Way(False, _PLAIN + _NF),
+    "prefix map": Way(False, _SMALL + _MAP),
 }
 """By name; what comes later is as a rule larger and faster.
 
-fa: compressors on full-adder cells; prefix: prefix sums; nf, map: what maps; if: restructured.
+fa: compressors on full-adder cells; prefix: prefix sums; plain: not made smaller first, which
+leaves prefix sums as they are; amap unless nf, for delay with area recovered, or map, for delay.
 """
 
 

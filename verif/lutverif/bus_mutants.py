@@ -23,6 +23,10 @@ def _control(name: str, kind: str, old: str, new: str) -> Mutant:
     return Mutant(name, kind, "axi_registers", "axi/control.py", old, new, "default")
 
 
+def _engine(name: str, kind: str, old: str, new: str) -> Mutant:
+    return Mutant(name, kind, "axi_engine", "engine/axi.py", old, new, "small")
+
+
 BUS_MUTANTS = [
     Mutant("block-beyond-4-kib", "protocol", "axi", "axi/parameters.py",
            "min(self.max_beats, PAGE_BYTES // self.port.beat_bytes)", "self.max_beats", "wide"),
@@ -81,4 +85,18 @@ BUS_MUTANTS = [
     _control("interrupt-not-enabled", "index", "pending.append(event & enabled[field.name])",
              "pending.append(event)"),
     _control("answer-not-held", "protocol", "m.If(self.s_axi_rready)", "m.If(1)"),
+    _engine("soft-reset-spares-the-engine", "reset", "ResetSignal() | resetting", "ResetSignal()"),
+    _engine("soft-reset-ends-at-once", "reset", "with m.If(idle):", "with m.If(1):"),
+    _engine("reset-engine-still-busy", "reset", "busy | resetting | begins | resets", "busy"),
+    _engine("no-limit-is-no-memory", "special value", "            limit == 0,", "            0,"),
+    _engine("long-programs-wrap", "width", "count > self.config.program_words",
+            "count[: self.layouts.index_bits + 1] > self.config.program_words"),
+    _engine("error-of-an-old-start", "hazard", "Mux(checked, status.payload.cause, refusal)",
+            "status.payload.cause"),
+    Mutant("weights-for-activations", "index", "axi_engine", "engine/engine.py",
+           '"a": "activations", "w": "weights"', '"w": "activations", "a": "weights"', "small"),
+    Mutant("stalls-of-busy-lanes", "hazard", "axi_engine", "engine/engine.py",
+           '& (~beats["w"].valid | waiting)', "", "small"),
+    Mutant("no-stall-of-weights-that-wait", "hazard", "axi_engine", "engine/engine.py",
+           '(~beats["w"].valid | waiting)', '~beats["w"].valid', "small"),
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from lutcore.layout import PackedWeights, pack
 from lutcore.numbers import encode
 from lutcore.weights import Weights
 
-from .golden import activation_format, check_activations
+from .golden import activation_format, check_activations, check_addends
 from .native import HarnessError, NativeModel, core_model
 
 __all__ = ["Job", "NativeResult", "gemm", "jobs", "pack_fields", "run"]
@@ -52,7 +52,11 @@ def _index_bits(count: int) -> int:
 
 
 def _passes(
-    packed: PackedWeights, config: TensorCoreConfig, activation_type: str, output: str
+    packed: PackedWeights,
+    config: TensorCoreConfig,
+    activation_type: str,
+    output: str,
+    addends: bool,
 ) -> NDArray[np.uint8]:
     """[passes, bytes]: the pass descriptors of one tile."""
     index = np.arange(len(packed.passes))
@@ -71,6 +75,7 @@ def _passes(
         (each("offset"), 1),
         (one * config.scales.index(packed.scale), _index_bits(len(config.scales))),
         (index == 0, 1),
+        *[((index == 0) & addends, 1)] * config.addends,
         (index == len(index) - 1, 1),
         (one * config.outputs.index(output), _index_bits(len(config.outputs))),
     )
@@ -109,17 +114,29 @@ def _scale_beats(packed: PackedWeights, config: TensorCoreConfig) -> NDArray[np.
     return pack_fields(*fields).reshape(tiles, rounds * config.column_groups, -1)
 
 
+def _addend_beats(addends: NDArray[Any] | None, config: TensorCoreConfig) -> NDArray[np.uint8]:
+    """[beats, bytes] of addends [M, N], padded with zero: row tiles outside, then column tiles."""
+    size = config.m * config.rescale_columns
+    if addends is None:
+        return np.zeros((0, 4 * size), np.uint8)
+    codes = np.ascontiguousarray(addends).view(np.uint32)
+    codes = np.pad(codes, ((0, -codes.shape[0] % config.m), (0, -codes.shape[1] % config.n)))
+    beats = codes.reshape(-1, config.m, codes.shape[1] // config.rescale_columns, size // config.m)
+    return pack_fields((beats.transpose(0, 2, 3, 1).reshape(-1, size), 32))
+
+
 def jobs(
     activations: NDArray[np.generic],
     packed: PackedWeights,
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
 ) -> Iterator[Job]:
     """The GEMM in runs of bounded memory: row tiles outside, column tiles, then segments of K."""
     fmt = activation_format(activations, config, activation_type)
     codes = encode(activations, fmt)
-    passes = _passes(packed, config, fmt.name, output)
+    passes = _passes(packed, config, fmt.name, output, addends is not None)
     column_tiles = packed.beats.shape[0]
     scales = _scale_beats(packed, config)
     height = config.m * max(1, CHUNK_BYTES // packed.beats.nbytes)
@@ -131,9 +148,11 @@ def jobs(
         def flat(beats: NDArray[np.uint8]) -> NDArray[np.uint8]:
             return beats.reshape(-1, beats.shape[-1])
 
+        starts = None if addends is None else addends[rows]
         yield Job(
             rows,
-            {
+            ({"i_addends": _addend_beats(starts, config)} if config.addends else {})
+            | {
                 "i_passes": np.tile(passes, (tiles * column_tiles, 1)),
                 "i_activations": flat(np.repeat(block, column_tiles, axis=0)),
                 "i_weights": np.tile(flat(packed.beats), (tiles, 1)),
@@ -183,6 +202,7 @@ def run(
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
     *,
     stalls: dict[str, int] | None = None,
     seed: int = 1,
@@ -194,7 +214,7 @@ def run(
     width, raw = packed.shape[0], output == "int32"
     out = np.zeros((activations.shape[0], width), dtype=np.uint32)
     cycles = steps = 0
-    for job in jobs(activations, packed, config, output, activation_type):
+    for job in jobs(activations, packed, config, output, activation_type, addends):
         results, taken = model.run(job.beats, {"o_outputs": job.outputs}, stalls=stalls, seed=seed)
         height = job.rows.stop - job.rows.start
         out[job.rows] = _outputs(results["o_outputs"], config, height, width)
@@ -210,15 +230,19 @@ def gemm(
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
     *,
     waves: Path | None = None,
 ) -> NativeResult:
-    """O[M, N] = A[M, K] W[N, K]^T on the compiled RTL of `config`; compiles it if need be.
+    """O[M, N] = A[M, K] W[N, K]^T, and addends, on the RTL of `config`; compiles it if need be.
 
     Arguments, results and InputErrors are those of `golden.core`. `waves` names a VCD file to
     write.
     """
     check_activations(activations, weights, config, output, activation_type)
+    if addends is not None:
+        shape = len(activations), weights.shape[0]
+        addends = check_addends(addends, shape, weights, config, output)
     packed = pack(weights, config)
     with core_model(config, waves) as model:
-        return run(model, activations, packed, config, output, activation_type)
+        return run(model, activations, packed, config, output, activation_type, addends)

@@ -43,7 +43,7 @@ class _Memory(ctypes.Structure):
         ("bad", ctypes.c_uint64),
         ("word_bytes", ctypes.c_uint32),
         ("address_bits", ctypes.c_uint32),
-        ("words_bits", ctypes.c_uint32),
+        ("length_bits", ctypes.c_uint32),
         ("latency", ctypes.c_uint32),
         ("stall", ctypes.c_uint32),
     )
@@ -120,7 +120,7 @@ class EngineModel(NativeModel):
             GOOD if bad is None else bad,
             self.config.word_bytes,
             self.config.address_bits,
-            layouts.words_bits,
+            layouts.port.length_bits,
             latency,
             stall,
         )

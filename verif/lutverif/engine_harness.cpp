@@ -4,7 +4,7 @@
 namespace {
 
 // The streams in the order of the engine's ports.
-enum { START, STATUS, REQUESTS, READS, WRITES, RESPONSES };
+enum { START, STATUS, READS, READ_DATA, WRITES, WRITE_DATA, WRITE_DONE };
 
 struct Request {
     uint64_t address, words, ready;
@@ -25,7 +25,7 @@ struct Memory {
     uint8_t* bytes;
     uint64_t size;
     uint64_t bad;  // an access to the word at this address is an error; none is at ~0
-    uint32_t word_bytes, address_bits, words_bits;
+    uint32_t word_bytes, address_bits, length_bits;
     uint32_t latency;  // cycles from a request to its data, or from its data to the response, at most
     uint32_t stall;    // of 256 cycles, those in which each channel does nothing
 };
@@ -56,19 +56,20 @@ int engine_run(Model* model, Memory* memory, const uint8_t* start, uint8_t* stat
         };
         offer(START, !started, start);
         uint8_t word[MAX_BEAT_BYTES] = {};
-        if (!reads.empty() && !offered[READS]) {
+        if (!reads.empty() && !offered[READ_DATA]) {
             std::memcpy(word, memory->bytes + reads[0].address, step);
-            word[step] = reads[0].address == memory->bad;
+            word[step] = (reads[0].words == 1) | (reads[0].address == memory->bad) << 1;
         }
-        offer(READS, !reads.empty() && reads[0].ready <= cycle, word);
+        offer(READ_DATA, !reads.empty() && reads[0].ready <= cycle, word);
         uint8_t response[MAX_BEAT_BYTES] = {};
         if (!responses.empty()) response[0] = responses[0].second;
-        offer(RESPONSES, !responses.empty() && responses[0].first <= cycle, response);
+        offer(WRITE_DONE, !responses.empty() && responses[0].first <= cycle, response);
         *table[STATUS].ready = !stalls();
-        *table[REQUESTS].ready = !stalls();
-        *table[WRITES].ready = !writes.empty() && !stalls();
+        *table[READS].ready = !stalls();
+        *table[WRITES].ready = !stalls();
+        *table[WRITE_DATA].ready = !writes.empty() && !stalls();
         model->half(0);
-        for (int i : {STATUS, REQUESTS, WRITES}) {
+        for (int i : {STATUS, READS, WRITES, WRITE_DATA}) {
             const Port& port = table[i];
             if (offered[i] && !*port.valid) return ENGINE_VALID;
             if (offered[i] && std::memcmp(held[i], port.payload, port.beat_bytes))
@@ -80,14 +81,14 @@ int engine_run(Model* model, Memory* memory, const uint8_t* start, uint8_t* stat
         const bool done = moves(STATUS);
         if (done) std::memcpy(status, table[STATUS].payload, table[STATUS].beat_bytes);
         if (moves(START)) started = true, offered[START] = false;
-        if (moves(READS)) {
-            offered[READS] = false;
+        if (moves(READ_DATA)) {
+            offered[READ_DATA] = false;
             reads[0].address += step;
             if (--reads[0].words == 0) reads.pop_front();
         }
-        if (moves(RESPONSES)) offered[RESPONSES] = false, responses.pop_front();
-        if (moves(WRITES)) {
-            const auto* payload = static_cast<const uint8_t*>(table[WRITES].payload);
+        if (moves(WRITE_DONE)) offered[WRITE_DONE] = false, responses.pop_front();
+        if (moves(WRITE_DATA)) {
+            const auto* payload = static_cast<const uint8_t*>(table[WRITE_DATA].payload);
             for (uint32_t i = 0; i < step; ++i)
                 if (bits(payload, 8 * step + i, 1)) memory->bytes[writes[0].address + i] = payload[i];
             bad_write |= writes[0].address == memory->bad;
@@ -98,13 +99,13 @@ int engine_run(Model* model, Memory* memory, const uint8_t* start, uint8_t* stat
                 bad_write = false;
             }
         }
-        if (moves(REQUESTS)) {
-            const auto* payload = static_cast<const uint8_t*>(table[REQUESTS].payload);
-            const uint32_t a = memory->address_bits, w = memory->words_bits;
-            Request request{bits(payload, 0, a), bits(payload, a, w), later()};
-            const bool write = bits(payload, a + w, 1);
-            if (request.address % step || request.words == 0 ||
-                request.address + request.words * step > memory->size)
+        for (const bool write : {false, true}) {
+            const int i = write ? WRITES : READS;
+            if (!moves(i)) continue;
+            const auto* payload = static_cast<const uint8_t*>(table[i].payload);
+            const uint32_t a = memory->address_bits;
+            Request request{bits(payload, 0, a), bits(payload, a, memory->length_bits) + 1, later()};
+            if (request.address % step || request.address + request.words * step > memory->size)
                 return ENGINE_REQUEST;
             if (write ? !reads.empty() : !writes.empty() || !responses.empty()) return ENGINE_ORDER;
             (write ? writes : reads).push_back(request);

@@ -38,6 +38,7 @@ LEGAL = [
         load.a.4 a0, r0, rows=1, steps=1
         load.w w0, r0, beats=1
         load.s s0, r0, beats=1
+        load.c c0, r0, rows=1, columns=1
         store.d.16 d0, r1, rows=1, columns=1
         set r2, 64
         add r2, 0
@@ -66,6 +67,13 @@ STATES = (
     (f"{LMMA} a0, w0, s0, d0, steps=4, passes=4, rewind_w, rewind_a", Cause.OPERAND, 0),
     (f"{LMMA} a1, w0, s0, d0, steps=1", Cause.OPERAND, 0),
     ("store.d.32 d1, r1, rows=1, columns=1", Cause.OPERAND, 0),
+    (
+        f"{LMMA} a0, w0, s0, d0, steps=4, first, rewind_a, rewind_w, rewind_s, addend=c1",
+        Cause.OPERAND,
+        0,
+    ),
+    (f"{LMMA} a0, w0, s0, d0, steps=4, addend=c1", Cause.FORMAT, 0),
+    ("set r7, 496\n load.c c0, r7, rows=2, columns=1, stride=16", Cause.ADDRESS, 1),
     ("set r7, 508\n load.w w1, r7, beats=1", Cause.MISALIGNED, 1),
     ("set r7, 504\n load.s s1, r7, beats=9", Cause.ADDRESS, 1),
     ("set r7, 496\n store.d.32 d0, r7, rows=2, columns=1, stride=16", Cause.ADDRESS, 1),

@@ -39,6 +39,7 @@ SMALL = EngineConfig(
         activations=("int8",),
         outputs=("fp32", "int32"),
         rescale_columns=2,
+        addends=True,
     ),
     word_bytes=8,
     address_bits=20,

@@ -32,6 +32,7 @@ __all__ = [
     "activation_sum",
     "built_in",
     "check_activations",
+    "check_addends",
     "core",
     "error_bound",
     "fma",
@@ -292,6 +293,31 @@ def check_activations(
     return fmt
 
 
+def check_addends(
+    addends: object, shape: tuple[int, int], weights: Weights, config: TensorCoreConfig, output: str
+) -> NDArray[np.float32] | NDArray[np.int32]:
+    """The addends if they are those of results of `shape` (M, N); InputError if not.
+
+    float32, any codes, or int32 for output int32. Integers need a core that gives whole sums.
+    """
+    array = check_array("addends", addends, 2)
+    if not config.addends:
+        raise InputError(
+            f"the configuration {config.name!r} takes no addends; addends = true would do"
+        )
+    kind = np.int32 if output == "int32" else np.float32
+    if array.dtype != kind:
+        raise InputError(f"addends must be {np.dtype(kind)} for output {output}, not {array.dtype}")
+    if array.shape != shape:
+        raise InputError(f"addends must have shape {shape} of the results, not {array.shape}")
+    if output == "int32" and raw_factor(weights, config) != 1:
+        raise InputError(
+            f"output int32 of the configuration {config.name!r} is half of the product for ternary "
+            "weights and takes no addends; output fp32 would do"
+        )
+    return array
+
+
 def _check_output(output: str, config: TensorCoreConfig) -> None:
     if output not in OUTPUTS:
         raise InputError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
@@ -421,6 +447,7 @@ def _accumulated(
     config: TensorCoreConfig,
     output: str,
     activation_type: str | None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None,
 ) -> Iterator[tuple[_Round, NDArray[Any], FloatFormat | IntegerFormat]]:
     """Every round, the accumulator [M, N] after it, and the format to which it was rounded."""
     fmt = check_activations(activations, weights, config, output, activation_type)
@@ -428,6 +455,8 @@ def _accumulated(
     raw = output == "int32"
     shape = (len(activations), weights.shape[0])
     acc = np.zeros(shape, np.int32) if raw else np.zeros(shape, np.float32)
+    if addends is not None:
+        acc = check_addends(addends, shape, weights, config, output)
     rounds = _rounds(activations, fmt, terms, weights.group, config)
     for step, after in pairwise(chain(rounds, [None])):
         assert step is not None
@@ -442,14 +471,15 @@ def core(
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
 ) -> NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32]:
-    """The GEMM activations [M, K] times weights [N, K] transposed: [M, N], any M, N, K.
+    """The GEMM activations [M, K] times weights [N, K] transposed, and addends [M, N] if there are.
 
-    `fp32`, `fp16` and `bf16` give scaled results (bf16 as float32 of such values), `int32` raw
-    integers in units of scale / 2. Raises InputError where activations, weights and configuration
-    do not fit together; `check_activations` has the details.
+    [M, N], any M, N, K. `fp32`, `fp16` and `bf16` give scaled results (bf16 as float32 of such
+    values), `int32` raw integers in units of scale / 2. Raises InputError where operands and
+    configuration do not fit together; `check_activations` and `check_addends` have the details.
     """
-    rounds = _accumulated(activations, weights, config, output, activation_type)
+    rounds = _accumulated(activations, weights, config, output, activation_type, addends)
     ((_, acc, _),) = deque(rounds, maxlen=1)
     if output == "int32":
         return acc * np.int32(raw_factor(weights, config))
@@ -462,8 +492,9 @@ def error_bound(
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
 ) -> NDArray[np.float64]:
-    """[M, N]: a bound on |core - exact product|; for int32, which is exact, zeros.
+    """[M, N]: a bound on |core - exact product and addends|; for int32, which is exact, zeros.
 
     docs/specification.md, "Error": half a unit for every activation that was aligned (none in exact
     formats) and half a unit in the last place of every accumulation. Infinite where the result
@@ -481,7 +512,8 @@ def error_bound(
         half = np.where(exponent == fmt.unit_exponent, 0.0, np.ldexp(0.5, exponent))
         bound += half[:, None] * magnitudes[:, along].sum(axis=1)
     acc: NDArray[Any] = bound
-    for _, acc, accumulated in _accumulated(activations, weights, config, output, activation_type):
+    rounds = _accumulated(activations, weights, config, output, activation_type, addends)
+    for _, acc, accumulated in rounds:
         assert isinstance(accumulated, FloatFormat)
         bound += _half_unit(acc, accumulated)
     bound *= 1 + 2.0**-30  # the roundings of this sum itself

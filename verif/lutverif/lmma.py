@@ -121,6 +121,7 @@ class Machine:
         self._a, self._w, self._s = (
             [_Slot(np.zeros(0, np.uint8)) for _ in range(2)] for _ in range(3)
         )
+        self._c: list[NDArray[np.uint32] | None] = [None, None]
         self._d: list[NDArray[np.uint32] | None] = [None, None]
         self._accumulator: tuple[int, NDArray[Any]] | None = None  # format of results, values
         self._block: _Block | None = None
@@ -171,7 +172,7 @@ class Machine:
             case "store_d":
                 causes += [Cause.OPERAND] * (self._d[op["d"]] is None)
                 causes += self._outside(op)
-            case "load_a" | "load_w" | "load_s":
+            case "load_a" | "load_w" | "load_s" | "load_c":
                 causes += self._outside(op)
         if causes:
             raise Refusal(min(causes))
@@ -191,6 +192,9 @@ class Machine:
         return len(held.beats) - (0 if rewind else held.position)
 
     def _held(self, op: Op) -> bool:
+        # A slot beyond the names is refused for its format in any case.
+        if op["addend"] in (1, 2) and self._c[op["addend"] - 1] is None:
+            return False
         return all(
             count * op["passes"] <= self.left(name, op[name], bool(op[f"rewind_{name}"]))
             for name, _, count in self._needs(op)
@@ -231,6 +235,8 @@ class Machine:
                 return op["beats"] * core.weight_beat_bytes
             case "load_s":
                 return op["beats"] * self.config.scale_beat_bytes
+            case "load_c":
+                return op["columns"] * 4
         return op["columns"] * self._width(op) // 8
 
     @staticmethod
@@ -257,7 +263,7 @@ class Machine:
                 if left > 1:
                     self._loops.append((start, left - 1))
                     return start
-            case "load_a" | "load_w" | "load_s":
+            case "load_a" | "load_w" | "load_s" | "load_c":
                 self._load(op)
             case "store_d":
                 self._store(op)
@@ -278,6 +284,10 @@ class Machine:
             beats = np.zeros((op["steps"], core.m, core.k), np.int64)
             beats[:, : len(rows)] = codes.reshape(-1, op["steps"], core.k).transpose(1, 0, 2)
             self._a[op["a"]] = _Slot(beats)
+        elif op.instruction.name == "load_c":
+            tile = np.zeros((core.m, core.n), np.uint32)
+            tile[: len(rows), : op["columns"]] = rows.view("<u4")
+            self._c[op["c"]] = tile
         else:
             slots = self._w if op.instruction.name == "load_w" else self._s
             slots[op[op.instruction.operands[0]]] = _Slot(rows.reshape(op["beats"], -1))
@@ -303,6 +313,10 @@ class Machine:
         if op["first"]:
             kind = np.int32 if output == "int32" else np.float32
             acc: NDArray[Any] = np.zeros((core.m, core.n), kind)
+            if op["addend"]:
+                tile = self._c[op["addend"] - 1]
+                assert tile is not None
+                acc = tile.view(kind)
         else:
             assert self._accumulator is not None
             acc = self._accumulator[1]

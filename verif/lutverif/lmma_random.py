@@ -24,6 +24,7 @@ from lutcore.lmma.encoding import (
     Field,
     Op,
     Refusal,
+    decode,
     encode,
     new,
 )
@@ -128,6 +129,7 @@ def legal_op(random: np.random.Generator, name: str, config: EngineConfig) -> Op
 
 def _legal(random: np.random.Generator, item: Field, config: EngineConfig) -> int:
     allowed: Any = item.values if item.allowed is None else item.allowed(config)
+    allowed = allowed or item.values  # of what the engine has not
     if isinstance(item.kind, Choice) or not isinstance(allowed, range):
         return int(random.choice(sorted(allowed)))
     if len(allowed) > 8 and random.integers(2):
@@ -164,7 +166,8 @@ class _Maker:
             if self._int(0, 11) == 0:
                 words += self._tried(storm(self.random, self.config, self.area, depth < LEVELS))
                 continue
-            kinds = ("load_a", "load_w", "load_s", "lmma", "store_d", "add", "fence")
+            kinds = ["load_a", "load_w", "load_s", "lmma", "store_d", "add", "fence"]
+            kinds += ["load_c", "again"] * self.config.core.addends
             words += self._tried(getattr(self, f"_{self.random.choice(kinds)}")())
         return words
 
@@ -190,6 +193,7 @@ class _Maker:
     def _tile(self) -> list[int]:
         """Operands, some lmma on them as far as they go, and a store."""
         makers = [self._load_a, self._load_w, self._load_s]
+        makers += [self._load_c] * self.config.core.addends
         self.random.shuffle(makers)  # type: ignore[arg-type]
         makers += [self._lmma] * self._int(1, 6) + [self._store_d] * self._int(0, 3)
         return [word for maker in makers for word in self._tried(maker())]
@@ -255,6 +259,37 @@ class _Maker:
         most = 8 * self.config.core.column_groups
         return self._beats("s", 2, min(most, self.config.s_beats))
 
+    def _load_c(self) -> list[int]:
+        """From results, or from whatever bits activations are."""
+        core = self.config.core
+        register, words = self._set(3 * self._int(0, 1))
+        op = new(
+            "load_c",
+            c=self._int(0, 1),
+            address=register,
+            rows=core.m if self._int(0, 2) else self._int(1, core.m),
+            columns=core.n if self._int(0, 2) else self._int(1, core.n),
+            stride=self._int(0, 16) * self.config.word_bytes,
+            next=self._next(),
+        )
+        return [*words, encode(op)]
+
+    def _again(self) -> list[int]:
+        """Loads of a slot of C and lmmas that start from it, so soon one after the other that what
+        is in the slot is still to be read."""
+        op, slot = self._any_lmma(), self._int(0, 1)
+        whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
+        op = Op(op.instruction, {**op.values, **whole, "first": 1, "addend": slot + 1, "keep": 0})
+        # Without `last` it does not wait for the slot of D.
+        early = Op(op.instruction, {**op.values, "last": 0})
+        words: list[int] = []
+        for _ in range(self._int(2, 4)):
+            *point, load = self._load_c()
+            load = decode(load)
+            words += [*point, encode(Op(load.instruction, {**load.values, "c": slot}))]
+            words += [encode(early)] * self._int(0, 2) + [encode(op)]
+        return [*words, *self._store_d()]
+
     def _store_d(self) -> list[int]:
         core = self.config.core
         register, words = self._set(3)
@@ -294,6 +329,8 @@ class _Maker:
         steps = self._int(1, core.max_steps if keep else max(1, min(core.max_steps, left["a"])))
         planes = self._int(1, max(1, min(core.weight_bits, left["w"] // steps)))
         rounds = left["s"] // core.column_groups
+        first = self._int(0, 3) != 0
+        addend = self._int(0, 2) if first and core.addends else 0
         return new(
             "lmma",
             m=core.m,
@@ -309,7 +346,8 @@ class _Maker:
             # Read as a narrower format than it was written in, a scale is as good as random.
             scale=core.scales[0] if self._int(0, 2) else str(self.random.choice(core.scales)),
             offset=0 if raw or rounds < 2 else self._int(0, 1),
-            first=self._int(0, 3) != 0,
+            first=first,
+            addend=addend,
             last=self._int(0, 3) != 0,
             keep=keep,
             **{f"rewind_{name}": value for name, value in rewind.items()},

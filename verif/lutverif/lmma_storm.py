@@ -20,9 +20,9 @@ __all__ = ["storm"]
 PASSES = 8
 """Most passes of an lmma: the simulator takes its time for each."""
 
-A, W, S, RESULTS, OVER = range(5)
+A, W, S, RESULTS, OVER, ADDENDS = range(6)
 """Address registers: one for each area of operands, one for results, one that has them written
-over operands."""
+over operands, one for addends, which are activations as they come."""
 
 
 def storm(random: np.random.Generator, config: EngineConfig, area: int, loops: bool) -> list[int]:
@@ -76,7 +76,7 @@ class _Storm:
             "scale": core.scales[0],
         }
         self.pools = {name: (0, 1) if random.integers(2) else (int(random.integers(2)),)
-                      for name in "awsd"}  # fmt: skip
+                      for name in "awsd" + "c" * core.addends}  # fmt: skip
         self.open = False
 
     def _one(self, options: tuple[int, ...]) -> int:
@@ -95,6 +95,9 @@ class _Storm:
         found.append(new("set", address=f"r{OVER}", value=over * self.area + places[over]))
         for buffer, name in enumerate("aws"):
             found += [self._load(buffer, slot) for slot in self.pools[name]]
+        if core.addends:
+            found.append(new("set", address=f"r{ADDENDS}", value=places[A]))
+            found += [self._load_c(slot) for slot in self.pools["c"]]
         return found + [self._lmma(d, first=1, last=1) for d in self.pools["d"]]
 
     def any_ops(self) -> list[Op]:
@@ -102,6 +105,8 @@ class _Storm:
         kind = self.random.random()
         if kind < 0.4:
             return [self._any_lmma()]
+        if kind < 0.5 and "c" in self.pools:
+            return [self._load_c(self._one(self.pools["c"]))]
         if kind < 0.7:
             buffer = self._one((A, W, S))
             return [self._load(buffer, self._one(self.pools["aws"[buffer]]))]
@@ -109,6 +114,8 @@ class _Storm:
             last = self._lmma(self._one(self.pools["d"]), first=1, last=1)
             early = Op(last.instruction, {**last.values, "last": 0})
             self.open, buffer = False, self._one((A, W, S))
+            if last["addend"] and self.random.integers(2):
+                return [early, early, last, self._load_c(last["addend"] - 1)]
             return [early, early, last, self._load(buffer, last["aws"[buffer]])]
         return [self._store() if kind < 0.97 else new("fence")]
 
@@ -123,6 +130,8 @@ class _Storm:
         slots = {name: self._one(self.pools[name]) for name in "aws"}
         whole = dict.fromkeys((f"rewind_{name}" for name in "aws"), 1)
         passes = self.passes if self.random.integers(2) else 1
+        if flags["first"] and "c" in self.pools and self.random.integers(3):
+            flags["addend"] = 1 + self._one(self.pools["c"])
         return new(
             "lmma", **self.shared, **slots, d=d, passes=passes, offset=self.offset, **whole, **flags
         )
@@ -143,6 +152,18 @@ class _Storm:
         stride = stride if self.random.integers(2) else 0
         rows = core.m if self.random.integers(3) else int(self.random.integers(1, core.m + 1))
         return new("load_a", **shared, bits=bits, rows=rows, steps=count, stride=stride)
+
+    def _load_c(self, slot: int) -> Op:
+        core = self.config.core
+        return new(
+            "load_c",
+            c=slot,
+            address=ADDENDS,
+            rows=int(self.random.integers(1, core.m + 1)),
+            columns=int(self.random.integers(1, core.n + 1)),
+            stride=self._one((0, 1, 2, 4)) * self.config.word_bytes,
+            next=self._one((0, 1, 2)) * self.config.word_bytes,
+        )
 
     def _store(self) -> Op:
         core = self.config.core

@@ -216,6 +216,7 @@ def specified(
     config: TensorCoreConfig,
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[Any] | None = None,
 ) -> list[list[int]]:
     """[M][N]: the codes of the core's output; for int32 the values."""
     inferred = {"int8": "int8", "int16": "int16", "float16": "fp16"}
@@ -228,16 +229,24 @@ def specified(
             _segment([_value(activations, row, at) for at in range(*cut)], cut, name, config)
             for cut in _cuts(k, weights.group, config.block)
         ]
+        starts = np.zeros(len(columns), np.uint32) if addends is None else addends[row]
+        start = starts.view(np.uint32).tolist()
         if output == "int32":
             doubled = isinstance(weights, TernaryWeights) and config.table_digits == 3
-            outputs.append([_raw(cuts, weights, config, column) << doubled for column in columns])
+            outputs.append(
+                [_raw(cuts, weights, config, at, start[at]) << doubled for at in columns]
+            )
         else:
-            outputs.append([_scaled(cuts, weights, config, column, output) for column in columns])
+            outputs.append(
+                [_scaled(cuts, weights, config, at, output, start[at]) for at in columns]
+            )
     return outputs
 
 
-def _raw(cuts: list[_Segment], weights: Weights, config: TensorCoreConfig, column: int) -> int:
-    total = 0
+def _raw(
+    cuts: list[_Segment], weights: Weights, config: TensorCoreConfig, column: int, start: int
+) -> int:
+    total = start
     for cut in cuts:
         (term,) = _terms(weights, config, column, cut.start, cut.stop)
         ((_, zero),) = term.rounds
@@ -247,9 +256,14 @@ def _raw(cuts: list[_Segment], weights: Weights, config: TensorCoreConfig, colum
 
 
 def _scaled(
-    cuts: list[_Segment], weights: Weights, config: TensorCoreConfig, column: int, output: str
+    cuts: list[_Segment],
+    weights: Weights,
+    config: TensorCoreConfig,
+    column: int,
+    output: str,
+    start: int,
 ) -> int:
-    """The code of the sum, in the format `output`."""
+    """The code of the sum from an FP32 code on, in the format `output`."""
     additions: list[Fraction | None] = []
     for cut in cuts:
         if cut.aligned is None:
@@ -261,7 +275,7 @@ def _scaled(
                 difference = _difference(cut.aligned, digits, zero)
                 additions.append(difference * scale * _power(cut.exponent - 1))
                 digits = []  # the second round has no planes
-    acc = 0
+    acc = NAN["fp32"] if start & (2**31 - 1) > INFINITY["fp32"] else start
     for index, addition in enumerate(additions):
         name = output if index == len(additions) - 1 else "fp32"
         number = decode(acc, "fp32")

@@ -60,9 +60,24 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2,
         ),
         TensorCoreConfig(
+            name="deep", m=1, n=4, lookup_group=2, groups_per_step=4, block=32, table_bits=8,
+            weight_bits=1, zero_bits=4, activations=("int4", "fp16"), scales=("fp32", "fp16"),
+            outputs=("int32", "fp32", "fp16"), rescale_columns=2, pipeline=3,
+        ),
+        TensorCoreConfig(
             name="symmetric", m=1, n=4, lookup_group=2, groups_per_step=2, block=16, table_bits=8,
             weight_bits=1, zero_bits=0, activations=("fp16", "int4"), scales=("fp16", "bf16"),
             outputs=("fp32", "int32"), rescale_columns=1,
+        ),
+        TensorCoreConfig(
+            name="started", m=2, n=6, lookup_group=3, block=12, weight_bits=2, zero_bits=4,
+            activations=("int8", "fp16"), outputs=("bf16", "int32", "fp32"), rescale_columns=2,
+            addends=True,
+        ),
+        TensorCoreConfig(
+            name="started_piped", m=2, n=2, lookup_group=2, groups_per_step=6, block=24,
+            table_bits=9, weight_bits=2, activations=("int8", "fp16"), scales=("fp32", "fp16"),
+            outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2, addends=True,
         ),
     )
 }  # fmt: skip
@@ -74,11 +89,12 @@ floats    no integer format; the coarsest tables; results of 16 bits
 precise   the finest tables, the largest lookup group, INT8 exact and INT16 not
 pairs     tables of subset sums, several a step: `dense` and `dense8` in small
 trits     tables of ternary digits, scales of E4M3
-piped     all registers of `pipeline`; an accumulator is needed again at once
+piped     most registers of `pipeline`; an accumulator is needed again at once
+deep      all of them
 symmetric weights without zero points, of one plane
+started   accumulators that start from addends; `started_piped` in the configuration `piped`
 """
 
-STREAMS = ("i_passes", "i_activations", "i_weights", "i_scales", "o_outputs")
 LONGEST_RESET = 400  # cycles before a reset in the middle
 
 
@@ -120,8 +136,17 @@ class Soak:
         values = stimulus.activations(rng, fmt, m, k)
         return values, fmt.name, stimulus.weights(rng, n, k, config, output == "int32"), output
 
+    def _addends(
+        self, rng: np.random.Generator, shape: tuple[int, int], output: str
+    ) -> NDArray[Any] | None:
+        """What results of `shape` start from, where that is not zero."""
+        if not self.config.addends or rng.random() < 0.3:
+            return None
+        return stimulus.addends(rng, shape, output)
+
     def _stalls(self, rng: np.random.Generator) -> dict[str, int]:
-        return {name: int(rng.choice([0, 0, 64, 160, 235])) for name in STREAMS}
+        streams = (port.name for port in self.model.streams)
+        return {name: int(rng.choice([0, 0, 64, 160, 235])) for name in streams}
 
     def _interrupt(self, rng: np.random.Generator) -> None:
         """Leaves the core in the middle of a GEMM."""
@@ -142,7 +167,9 @@ class Soak:
 
     def _compare(self, rng: np.random.Generator, seed: int) -> int:
         activations, name, weights, output = self._operands(rng)
-        want = core(activations, weights, self.config, output, name)
+        shape = len(activations), weights.shape[0]
+        addends = self._addends(rng, shape, output)
+        want = core(activations, weights, self.config, output, name, addends)
         result = run(
             self.model,
             activations,
@@ -150,6 +177,7 @@ class Soak:
             self.config,
             output,
             name,
+            addends,
             stalls=self._stalls(rng),
             seed=int(rng.integers(1 << 32)),
         )
@@ -159,6 +187,7 @@ class Soak:
             row, column = (int(i) for i in different[0])
             raise Mismatch(
                 _report(row, column, len(different), activations, weights, want, got)
+                + ("" if addends is None else f"\naddend: {addends[row, column]}")
                 + f"\n{name} activations, output {output}"
                 + f"\nreproduce: python -m lutverif.soak --only {self.config.name} "
                 f"--seed {seed} --count 1"

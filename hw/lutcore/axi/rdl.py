@@ -1,4 +1,4 @@
-"""What software needs of a register map: `python -m lutcore.axi.rdl --out DIR`.
+"""What software needs of a register map.
 
 SystemRDL from the map, and through PeakRDL a C header, a Python package, HTML and IP-XACT. Needs
 the packages of the extra `registers`.
@@ -6,10 +6,7 @@ the packages of the extra `registers`.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
-from importlib import metadata
 from pathlib import Path
 
 from peakrdl_cheader.exporter import CHeaderExporter
@@ -21,13 +18,11 @@ from systemrdl.compiler import RDLCompiler
 from systemrdl.messages import RDLCompileError
 from systemrdl.node import AddrmapNode
 
-from lutcore.config import TensorCoreConfig, preset
-from lutcore.errors import InputError, LutCoreError
-from lutcore.outputs import write_files
+from lutcore.errors import InputError
 
-from .registers import RegisterMap, configuration_hash, engine_registers
+from .registers import RegisterMap
 
-__all__ = ["elaborate", "exports", "write"]
+__all__ = ["elaborate", "exports"]
 
 
 def elaborate(path: Path) -> AddrmapNode:
@@ -62,39 +57,3 @@ def exports(registers: RegisterMap) -> dict[str, bytes]:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
-
-
-def write(registers: RegisterMap, out: Path) -> list[Path]:
-    """Write all files of a map below `out`; their paths. InputError if one cannot be written."""
-    files = {out / path: content for path, content in exports(registers).items()}
-    write_files(files)
-    return list(files)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m lutcore.axi.rdl", description=__doc__)
-    parser.add_argument("--preset", default="paper", help="configuration of the core (paper)")
-    parser.add_argument("--config", type=Path, help="its TOML file instead")
-    parser.add_argument("--address-bits", type=int, default=32, help="of the memory port (32)")
-    parser.add_argument("--out", type=Path, default=Path("build/registers"), help="folder")
-    options = parser.parse_args(arguments)
-    try:
-        config = TensorCoreConfig.from_toml(options.config) if options.config else None
-        registers = engine_registers(
-            version=metadata.version("lut-tensor-core"),
-            configuration=configuration_hash((config or preset(options.preset)).to_toml()),
-            address_bits=options.address_bits,
-        )
-        for path in write(registers, options.out):
-            if path.parent == options.out:
-                print(path)
-    except LutCoreError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{options.out / registers.name}/ (Python)\n{options.out / 'html'}/")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,13 +26,14 @@ __all__ = [
 
 IDENTIFICATION = int.from_bytes(b"LUTC", "big")
 COUNTERS: dict[str, str] = {
-    "busy": "cycles in which a program ran",
+    "busy": "cycles in which a program ran, or was read",
     "tiles": "tiles of results finished",
-    "stall_fetch": "cycles of waiting for the program",
-    "stall_activations": "cycles in which the core waited for activations",
-    "stall_weights": "cycles in which the core waited for weights",
-    "stall_scales": "cycles in which the core waited for scales",
-    "stall_results": "cycles in which results waited for room",
+    "stall_fetch": "cycles in which the program was read, before its first instruction",
+    "stall_activations": "cycles without work for the lanes while activations were loaded",
+    "stall_weights": "cycles without work for the lanes while weights were loaded",
+    "stall_scales": "cycles without work for the lanes while scales were loaded",
+    "stall_results": "cycles without work for the lanes while results were stored",
+    "stall_addends": "cycles without work for the lanes while addends were loaded",
 }
 """The counters of an engine, and what they count."""
 INTERRUPTS = {"done": "the program has ended", "error": "an instruction was refused or failed"}

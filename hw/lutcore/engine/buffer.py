@@ -66,7 +66,7 @@ class Reader(EngineUnit):
     slot `written_slot` is there in the next cycle.
     Cycle contract: a beat a cycle where it is there, runs without a gap between them. `done` is up
     for a cycle when the last beat of a run, of slot `done_slot`, is read: the buffer may change
-    from then on.
+    from then on. `waits` is up while there is no beat because the next is not loaded.
     """
 
     def __init__(self, config: EngineConfig, top: str, name: str) -> None:
@@ -86,6 +86,7 @@ class Reader(EngineUnit):
             "begin_slot": In(1),
             "written": In(1),
             "written_slot": In(1),
+            "waits": Out(1),
             "done": Out(1),
             "done_slot": Out(1),
         }
@@ -109,6 +110,7 @@ class Reader(EngineUnit):
             self.read_address.eq(Cat(run.start, run.slot)),
             beats.valid.eq(fetched),
             Value.cast(beats.payload).eq(self.read_data),
+            self.waits.eq(active & ~fetched & ~fetch),
             self.done.eq(fetch & last),
             self.done_slot.eq(run.slot),
             runs.ready.eq(~active | self.done),

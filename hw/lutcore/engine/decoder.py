@@ -76,7 +76,7 @@ class Decoder(EngineUnit):
                 if illegal is not None:
                     found.setdefault(field.cause, []).append(match & illegal)
             if item.name == "lmma":
-                found[Cause.FORMAT].append(match & ~self._formats_fit())
+                found[Cause.FORMAT].append(match & ~self._goes_together())
         cause: Value = self.cause
         result: Value = Cat()
         for each in sorted(found, reverse=True):
@@ -93,6 +93,8 @@ class Decoder(EngineUnit):
         allowed: Any = field.allowed(self.config)
         if not isinstance(allowed, range):
             return ~one_of(found, [field.code(each) for each in allowed])
+        if not allowed:
+            return Const(1, 1)
         if allowed.step > 1:
             assert allowed.start == 0 and allowed.stop == 1 << field.bits
             return (found & (allowed.step - 1)).any()
@@ -100,7 +102,7 @@ class Decoder(EngineUnit):
         assert least == 0
         return None if most == (1 << field.bits) - 1 else found > most
 
-    def _formats_fit(self) -> Value:
+    def _goes_together(self) -> Value:
         raw = _index("o_type", "int32")
         exact = [
             _index("a_type", name)
@@ -109,8 +111,11 @@ class Decoder(EngineUnit):
         ]
         is_raw = code(self.word, "lmma", "o_type") == raw
         takes = one_of(code(self.word, "lmma", "a_type"), exact) if exact else Const(0)
-        return (is_raw == code(self.word, "lmma", "acc_type")) & (
-            ~is_raw | (takes & ~code(self.word, "lmma", "offset"))
+        begins = code(self.word, "lmma", "first") | ~code(self.word, "lmma", "addend").any()
+        return (
+            begins
+            & (is_raw == code(self.word, "lmma", "acc_type"))
+            & (~is_raw | (takes & ~code(self.word, "lmma", "offset")))
         )
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from lutcore.axi.registers import COUNTERS
 from lutcore.core import TensorCore
+from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import WORD_BITS
 
@@ -23,21 +25,20 @@ from .buffer import Buffer, Reader
 from .feeder import Feeder
 from .mover import Mover
 from .sequencer import Sequencer
-from .unit import LOADS, EngineUnit
+from .unit import EngineUnit
 
 __all__ = ["Engine"]
 
 
 class Engine(EngineUnit):
-    """Executes LMMA programs from a memory behind five streams.
+    """Executes LMMA programs from a memory behind a memory port.
 
     i_start       where the program lies, how long it is, and how large memory is; the program
                   begins at an aligned address, and has 1 to program_words instructions
     o_status      one for each start, when all is quiet again
-    o_requests    words to read, or to write, from an aligned address inside of memory
-    i_reads       the words of all requests to read, in their order
-    o_writes      the words of all requests to write, in their order
-    i_responses   one for each request to write, when it has had its effect
+    o_reads, i_read_data, o_writes, o_write_data, i_write_done: `lutcore.memory_port`
+
+    count_NAME    high in the cycles that `lutcore.axi.registers.COUNTERS` counts
 
     Reads are requested when no write is unanswered, and the other way round. After an error from
     memory the engine stops with `bus`, and stops so again until it is reset.
@@ -51,8 +52,8 @@ class Engine(EngineUnit):
         self.sequencer = Sequencer(config, top)
         self.mover = Mover(config, top)
         self.feeder = Feeder(config, top)
-        self.readers = {name: Reader(config, top, name) for name in LOADS}
         layouts = self.sequencer.layouts
+        self.readers = {name: Reader(config, top, name) for name in layouts.loads}
         self.buffers = {
             name: Buffer(
                 config,
@@ -60,9 +61,9 @@ class Engine(EngineUnit):
                 name,
                 layouts.beats[name].size,
                 layouts.depths[name],
-                core.m if name == "a" else 1,
+                core.m if name in ("a", "c") else 1,
             )
-            for name in LOADS
+            for name in layouts.loads
         }
         self.buffers["d"] = Buffer(config, top, "d", layouts.core.outputs.size, core.column_groups)
         self.buffers["program"] = Buffer(
@@ -84,10 +85,8 @@ class Engine(EngineUnit):
         return {
             "i_start": In(stream.Signature(lay.start)),
             "o_status": Out(stream.Signature(lay.status)),
-            "o_requests": Out(stream.Signature(lay.request)),
-            "i_reads": In(stream.Signature(lay.read)),
-            "o_writes": Out(stream.Signature(lay.write)),
-            "i_responses": In(stream.Signature(lay.response)),
+            **lay.memory_streams(),
+            **{f"count_{name}": Out(1) for name in COUNTERS},
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -110,12 +109,12 @@ class Engine(EngineUnit):
             between("runs", lay.run),
             between("tiles", 1),
         )
-        read_runs = {name: between(f"runs_{name}", lay.reading[name]) for name in LOADS}
+        read_runs = {name: between(f"runs_{name}", lay.reading[name]) for name in lay.loads}
         passes, outputs = (
             between("passes", lay.core.passes),
             between("outputs", lay.core.outputs),
         )
-        beats = {name: between(f"beats_{name}", lay.beats[name]) for name in LOADS}
+        beats = {name: between(f"beats_{name}", lay.beats[name]) for name in lay.loads}
         sequencer, mover, feeder = (
             wires(unit, unit.suffix) for unit in (self.sequencer, self.mover, self.feeder)
         )
@@ -130,7 +129,7 @@ class Engine(EngineUnit):
             m.d.comb += [
                 buffers[name]["read_enable"].eq(readers[name]["read_enable"]),
                 buffers[name]["read_address"].eq(readers[name]["read_address"]),
-                readers[name]["read_data"].eq(buffers[name]["read_data"]),
+                readers[name]["read_data"].eq(self._beat(name, buffers[name]["read_data"])),
                 readers[name]["begin"].eq(sequencer["begin"][place]),
                 readers[name]["begin_slot"].eq(sequencer["begin_slot"]),
                 readers[name]["written"].eq(mover["written"][place]),
@@ -142,15 +141,12 @@ class Engine(EngineUnit):
             o_moves=moves,
             o_runs=runs,
             o_tiles=tiles,
-            **{f"o_{name}": read_runs[name] for name in LOADS},
+            **{f"o_{name}": read_runs[name] for name in lay.loads},
             **sequencer,
         )
         m.submodules.mover = self.mover.place(
             i_moves=moves,
-            o_requests=self.o_requests,
-            i_reads=self.i_reads,
-            o_writes=self.o_writes,
-            i_responses=self.i_responses,
+            **{name: getattr(self, name) for name in lay.memory_streams()},
             **mover,
         )
         m.submodules.feeder = self.feeder.place(
@@ -161,9 +157,10 @@ class Engine(EngineUnit):
             i_activations=beats["a"],
             i_weights=beats["w"],
             i_scales=beats["s"],
+            **({"i_addends": beats["c"]} if self.config.core.addends else {}),
             o_outputs=outputs,
         )
-        for name in (*LOADS, "program"):
+        for name in (*lay.loads, "program"):
             depth = self.buffers[name].address_bits
             index, slot = mover["item_index"], mover["item_slot"]
             address = index if name == "program" else Cat(index[: depth - 1], slot)
@@ -182,8 +179,8 @@ class Engine(EngineUnit):
             buffers["d"]["read_enable"].eq(mover["read_enable"]),
             buffers["d"]["read_address"].eq(mover["read_address"]),
             mover["read_data"].eq(buffers["d"]["read_data"]),
-            sequencer["read"].eq(Cat(readers[name]["done"] for name in LOADS)),
-            sequencer["read_slot"].eq(Cat(readers[name]["done_slot"] for name in LOADS)),
+            sequencer["read"].eq(Cat(readers[name]["done"] for name in lay.loads)),
+            sequencer["read_slot"].eq(Cat(readers[name]["done_slot"] for name in lay.loads)),
             sequencer["loaded"].eq(mover["loaded"]),
             sequencer["stored"].eq(mover["stored"]),
             sequencer["move_slot"].eq(mover["done_slot"]),
@@ -194,4 +191,32 @@ class Engine(EngineUnit):
                 for name in ("idle", "error", "error_at", "read_words", "written_words")
             ),
         ]
+        # Lanes have work as long as there are weights for them, unless these wait for something
+        # else that is not loaded yet.
+        waiting = Cat(readers[name]["waits"] for name in lay.loads).any() & ~beats["w"].ready
+        idle = sequencer["busy"] & ~sequencer["loading"] & (~beats["w"].valid | waiting)
+        causes = {"a": "activations", "w": "weights", "s": "scales", "c": "addends"}
+        counted = {
+            "busy": sequencer["busy"],
+            "tiles": feeder["filled"],
+            "stall_fetch": sequencer["loading"],
+            **{
+                f"stall_{causes[name]}": idle & mover["moving"][place]
+                for place, name in enumerate(lay.loads)
+            },
+            "stall_results": idle & mover["moving"][-1],
+        }
+        m.d.comb += [getattr(self, f"count_{name}").eq(line) for name, line in counted.items()]
         return m
+
+    def _beat(self, name: str, held: Signal) -> Value:
+        """What a buffer holds as a beat of the core: C is written by row, and a beat has columns of
+        rows."""
+        if name != "c":
+            return held
+        core = self.config.core
+        return Cat(
+            held.word_select(row * core.rescale_columns + column, FP32.bits)
+            for column in range(core.rescale_columns)
+            for row in range(core.m)
+        )

@@ -1,8 +1,8 @@
 """Between memory and buffers: loads, stores, and the program itself, in the order of the program.
 
-i_moves -> requester -> o_requests
-    \\-> i_reads -> gearbox -> buffers of A, W, S, program
-        buffer of D -> gearbox -> o_writes
+i_moves -> requester -> o_reads, o_writes
+    \\-> i_read_data -> gearbox -> buffers of A, W, S, C, program
+        buffer of D -> gearbox -> o_write_data
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import WORD_BITS
 from lutcore.streams import index_bits
 
 from .gearbox import Gearbox
-from .unit import LOADS, EngineUnit, queued
+from .unit import EngineUnit, queued
 
 __all__ = ["Mover"]
 
@@ -47,7 +48,8 @@ class Mover(EngineUnit):
     written is acknowledged, one to write until all that was to be read is there.
     Cycle contract: a word a cycle inside a row, two cycles from a row to the next; every `done` is
     up for a cycle: loaded when the last item is in its slot, stored when the last is read from it.
-    idle: nothing is under way, in memory either. error: memory reported one for the move of `at`.
+    idle: nothing is under way, in memory either. moving: what memory is at, of loads of A, W, S, C
+    and last a store, which ends with its answer. error: memory reported one for the move of `at`.
     """
 
     suffix = "mover"
@@ -61,6 +63,8 @@ class Mover(EngineUnit):
             WORD_BITS,
         ]
         self.a_widths = len(widths) - 3
+        if c.addends:
+            widths.append(c.rescale_columns * FP32.bits)
         self.load = Gearbox(config, top, "load", [config.word_bits], widths)
         narrow = [bits for bits in (16, 32) if bits <= config.output_bits]
         columns = [c.rescale_columns * bits for bits in narrow]
@@ -69,28 +73,21 @@ class Mover(EngineUnit):
 
     def ports(self) -> dict[str, Any]:
         c, lay = self.config, self.layouts
-        beats = {name: lay.beats[name].size for name in LOADS}
+        by_row = {"a", "c"}
         return {
             "i_moves": In(stream.Signature(lay.move)),
-            "o_requests": Out(stream.Signature(lay.request)),
-            "i_reads": In(stream.Signature(lay.read)),
-            "o_writes": Out(stream.Signature(lay.write)),
-            "i_responses": In(stream.Signature(lay.response)),
-            "written": Out(3),
-            "write_a": Out(c.core.m),
-            "write_w": Out(1),
-            "write_s": Out(1),
+            **lay.memory_streams(),
+            "written": Out(len(lay.loads)),
+            **{f"write_{name}": Out(c.core.m if name in by_row else 1) for name in lay.loads},
             "write_program": Out(1),
             "item_slot": Out(1),
             "item_index": Out(lay.items_bits),
-            "data_a": Out(beats["a"]),
-            "data_w": Out(beats["w"]),
-            "data_s": Out(beats["s"]),
+            **{f"data_{name}": Out(lay.beats[name].size) for name in lay.loads},
             "data_program": Out(WORD_BITS),
             "read_enable": Out(1),
             "read_address": Out(1 + index_bits(c.core.column_groups)),
             "read_data": In(lay.core.outputs.size),
-            "loaded": Out(3),
+            "loaded": Out(len(lay.loads)),
             "stored": Out(1),
             "done_slot": Out(1),
             "idle": Out(1),
@@ -98,12 +95,13 @@ class Mover(EngineUnit):
             "error_at": Out(lay.index_bits),
             "read_words": Out(1),
             "written_words": Out(1),
+            "moving": Out(len(lay.loads) + 1),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         reads_left, unanswered = self._request(m)
-        moves = self._moves
+        moves, loads = self._moves, self.layouts.loads
         move = Signal(self.layouts.move, reset_less=True)
         active, begin = Signal(), Signal()  # begin: the first cycle of a row
         items, words = Signal(self.layouts.items_bits), Signal(self.layouts.words_bits)
@@ -115,8 +113,15 @@ class Mover(EngineUnit):
             self.item_slot.eq(move.slot),
             self.item_index.eq(index),
             self.done_slot.eq(move.slot),
-            self.loaded.eq(Mux(done, Cat(move.a, move.w, move.s), 0)),
+            self.loaded.eq(Mux(done, Cat(move[name] for name in loads), 0)),
             self.stored.eq(done & move.store),
+            self.moving.eq(
+                Mux(
+                    unanswered != 0,
+                    1 << len(loads),
+                    Mux(active, Cat(*(move[name] for name in loads), move.store), 0),
+                )
+            ),
             self.idle.eq(
                 ~active & ~moves.valid & ~self._requesting & (reads_left == 0) & (unanswered == 0)
             ),
@@ -143,8 +148,8 @@ class Mover(EngineUnit):
         self._store(m, move, at, working & move.store, store_done)
 
         # Errors: the first one, with the instruction whose data it is.
-        bad_read = self.i_reads.valid & self.i_reads.ready & self.i_reads.payload.error
-        bad_write = self.i_responses.valid & self.i_responses.payload.error
+        bad_read = self.read_words & self.i_read_data.payload.error
+        bad_write = self.i_write_done.valid & self.i_write_done.payload.error
         with m.If(~self.error & (bad_read | bad_write)):
             m.d.sync += [
                 self.error.eq(1),
@@ -157,7 +162,7 @@ class Mover(EngineUnit):
         lay = self.layouts
         move = Signal(lay.move, reset_less=True, name="requested")
         active, row = Signal(name="requesting"), Signal(index_bits(self.config.core.m), name="next")
-        requests, responses = self.o_requests, self.i_responses
+        reads, writes, done = self.o_reads, self.o_writes, self.i_write_done
         forward = stream.Signature(lay.move).create(path=("forward",))
         self._moves = queued(m, "moves", forward)
         self._requesting = active
@@ -170,16 +175,19 @@ class Mover(EngineUnit):
         moved = Signal(name="request_moved")
         # The data's side has to know of a move before its data come.
         m.d.comb += [
-            requests.valid.eq(active & clear & ~first),
-            requests.payload.address.eq(move.address),
-            requests.payload.words.eq(move.words),
-            requests.payload.write.eq(move.store),
-            moved.eq(requests.valid & requests.ready),
+            reads.valid.eq(active & clear & ~first & ~move.store),
+            writes.valid.eq(active & clear & ~first & move.store),
+            moved.eq((reads.valid & reads.ready) | (writes.valid & writes.ready)),
             forward.valid.eq(active & first),
             forward.payload.eq(move),
-            responses.ready.eq(1),
+            done.ready.eq(1),
             self.i_moves.ready.eq(~active),
         ]
+        for requests in (reads, writes):
+            m.d.comb += [
+                requests.payload.address.eq(move.address),
+                requests.payload.beats.eq(move.words - 1),
+            ]
         with m.If(~active):
             m.d.sync += [
                 active.eq(self.i_moves.valid),
@@ -193,10 +201,9 @@ class Mover(EngineUnit):
             m.d.sync += [move.address.eq(move.address + move.stride), row.eq(row + 1)]
             with m.If(row == move.rows):
                 m.d.sync += active.eq(0)
-        read = self.i_reads.valid & self.i_reads.ready
         m.d.sync += [
-            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - read),
-            unanswered.eq(unanswered + (moved & move.store) - responses.valid),
+            reads_left.eq(reads_left + Mux(moved & ~move.store, move.words, 0) - self.read_words),
+            unanswered.eq(unanswered + (moved & move.store) - done.valid),
         ]
         with m.If(moved & move.store):
             m.d.sync += self._written_at.eq(move["at"])
@@ -204,34 +211,35 @@ class Mover(EngineUnit):
 
     def _load(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Words into items of the move's width, items into their buffer."""
-        reads, sink = self.i_reads, Signal(range(len(self.load.sinks)), name="item_width")
+        reads, sink = self.i_read_data, Signal(range(len(self.load.sinks)), name="item_width")
         item = Signal(max(self.load.sinks))
         valid, ready, room = Signal(name="item_valid"), Signal(name="item_ready"), Signal()
-        for place, name in enumerate(("w", "s", "program")):
+        addends = self.config.core.addends
+        for place, name in enumerate(("w", "s", "program", *("c",) * addends)):
             with m.If(move[name]):
                 m.d.comb += sink.eq(self.a_widths + place)
         with m.If(move.a):
             m.d.comb += sink.eq(move.width)
         m.submodules.load = self.load.place(
             clear=at.begin,
-            flush=Const(0, 1),
+            flush=move.c & working & (at.words == 0) if addends else Const(0, 1),
             source=Const(0, 1),
             sink=sink,
-            i_piece=reads.payload.word,
+            i_piece=reads.payload.data,
             i_valid=reads.valid & working & (at.words != 0),
             i_ready=room,
             o_piece=item,
             o_valid=valid,
             o_ready=ready,
         )
-        put = valid & ready
+        put, last_row = valid & ready, at.row == move.rows
         m.d.comb += [
             reads.ready.eq(working & (at.words != 0) & room),
             ready.eq(working & (at.items != 0)),
             done.eq(put & (at.items == 1)),
             self.read_words.eq(reads.valid & reads.ready),
             # A beat of A is there when its last row is.
-            self.written.eq(Mux(put, Cat(move.a & (at.row == move.rows), move.w, move.s), 0)),
+            self.written[:3].eq(Mux(put, Cat(move.a & last_row, move.w, move.s), 0)),
             self.write_w.eq(put & move.w),
             self.write_s.eq(put & move.s),
             self.write_program.eq(put & move.program),
@@ -243,6 +251,8 @@ class Mover(EngineUnit):
             m.d.sync += at.words.eq(at.words - 1)
         with m.If(put):
             m.d.sync += [at.items.eq(at.items - 1), at.index.eq(at.index + 1)]
+        if addends:
+            self._addends(m, move, at, working, put, item, done)
         # A row of the core gets its codes, each as wide as the widest; with the first row come the
         # zeros of the rows that the tile does not have.
         core = self.config.core
@@ -256,30 +266,57 @@ class Mover(EngineUnit):
                     m.d.comb += view[i].eq(item[i * bits : (i + 1) * bits])
         for i in range(core.m):
             here = at.row == i
-            beyond = (at.row == 0) & (move.rows < i)
+            beyond = (at.row == 0) & (move.rows < i) if i else Const(0)
             part = self.data_a[i * len(codes) : (i + 1) * len(codes)]
             m.d.comb += [
                 self.write_a[i].eq(put & move.a & (here | beyond)),
                 part.eq(Mux(here, codes, 0)),
             ]
 
+    def _addends(
+        self, m: Module, move: Any, at: _Row, working: Value, put: Value, item: Value, done: Value
+    ) -> None:
+        """Columns of the row of a tile into C, then zeros for those that the tile does not have."""
+        core = self.config.core
+        columns, last = core.rescale_columns, at.index == core.column_groups - 1
+        more = working & (put | (at.items == 0))
+        with m.If(move.c):
+            m.d.comb += [done.eq(more & last), self.written[3].eq(more & (at.row == move.rows))]
+            with m.If(more):
+                m.d.sync += [
+                    at.items.eq(Mux(at.items > columns, at.items - columns, 0)),
+                    at.index.eq(at.index + 1),
+                ]
+        codes = Cat(Mux(at.items > i, item.word_select(i, FP32.bits), 0) for i in range(columns))
+        for i in range(core.m):
+            here = at.row == i
+            beyond = (at.row == 0) & (move.rows < i)
+            m.d.comb += [
+                self.write_c[i].eq(more & move.c & (here | beyond)),
+                self.data_c.word_select(i, len(codes)).eq(Mux(here, codes, 0)),
+            ]
+
     def _store(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Columns of the row into words, and which bytes of the last one count."""
-        core, c, writes = self.config.core, self.config, self.o_writes
+        core, c, writes = self.config.core, self.config, self.o_write_data
         bits = c.output_bits
         fetched, fetch = Signal(name="columns_fetched"), Signal(name="columns_fetch")
         room, valid = Signal(name="columns_room"), Signal(name="word_valid")
         word = Signal(c.word_bits)
         # Results lie by column, rows inside; only this row's go on.
+        column_bits = core.m * bits
         row_codes = [
-            Value.cast(self.read_data).word_select(column * core.m + at.row, bits)
+            Array(
+                self.read_data[low : low + bits]
+                for low in range(column * column_bits, (column + 1) * column_bits, bits)
+            )[at.row]
             for column in range(core.rescale_columns)
         ]
         piece = Signal(max(self.store.sources))
         m.d.comb += piece.eq(Cat(row_codes))
         if len(self.store.sources) > 1:
             with m.If(move.width == 0):
-                m.d.comb += piece.eq(Cat(code[:16] for code in row_codes))
+                m.d.comb += piece.eq(Cat(Value.cast(code)[:16] for code in row_codes))
         columns = core.rescale_columns
         taken = fetched & room
         m.d.comb += [
@@ -316,7 +353,7 @@ class Mover(EngineUnit):
         moved = writes.valid & writes.ready
         m.d.comb += [
             writes.valid.eq(valid & working),
-            writes.payload.word.eq(word),
+            writes.payload.data.eq(word),
             writes.payload.strobe.eq(Cat(left > i for i in range(c.word_bytes))),
             done.eq(moved & (at.words == 1)),
             self.written_words.eq(moved),

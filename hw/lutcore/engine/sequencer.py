@@ -19,19 +19,19 @@ from lutcore.lmma.encoding import INSTRUCTIONS, WORD_BITS, Cause
 
 from .decoder import Decoder, code, value
 from .slots import OperandSlots, ResultSlots
-from .unit import COUNTERS, LOADS, EngineUnit, queued
+from .unit import COUNTERS, EngineUnit, queued
 
 __all__ = ["Sequencer"]
 
 NAMES = [item.name for item in INSTRUCTIONS]
-LOAD_OF = {"a": "load_a", "w": "load_w", "s": "load_s"}
 
 
 class Sequencer(EngineUnit):
     """Runs a program from `i_start` to `o_status`; state other than counters and loops stays.
 
-    begin: one bit each for loads of A, W and S that are issued, of slot begin_slot.
-    read: one bit each for the readers of A, W and S that have read a run, of slot read_slot.
+    begin: one bit each for loads of A, W, S and C that are issued, of slot begin_slot.
+    read: one bit each for the readers of A, W, S and C that have read a run, of slot read_slot.
+    busy: a program runs; loading: it is read, and no instruction has begun.
     loaded, stored, move_slot; filled, filled_slot; idle, error: as the mover and feeder give them.
     """
 
@@ -40,6 +40,8 @@ class Sequencer(EngineUnit):
     def __init__(self, config: EngineConfig, top: str) -> None:
         self.decoder = Decoder(config, top)
         super().__init__(config, top, self.decoder)
+        self.loads = self.layouts.loads
+        self.load_of = {name: f"load_{name}" for name in self.loads}
 
     def ports(self) -> dict[str, Any]:
         lay = self.layouts
@@ -52,12 +54,10 @@ class Sequencer(EngineUnit):
             "o_moves": Out(stream.Signature(lay.move)),
             "o_runs": Out(stream.Signature(lay.run)),
             "o_tiles": Out(stream.Signature(1)),
-            **{f"o_{name}": Out(stream.Signature(lay.reading[name])) for name in LOADS},
-            "begin": Out(3),
+            **{f"o_{name}": Out(stream.Signature(lay.reading[name])) for name in lay.loads},
+            "begin": Out(len(lay.loads)),
             "begin_slot": Out(1),
-            "read": In(3),
-            "read_slot": In(3),
-            "loaded": In(3),
+            **dict.fromkeys(("read", "read_slot", "loaded"), In(len(lay.loads))),
             "stored": In(1),
             "move_slot": In(1),
             "filled": In(1),
@@ -67,6 +67,8 @@ class Sequencer(EngineUnit):
             "error_at": In(lay.index_bits),
             "read_words": In(1),
             "written_words": In(1),
+            "busy": Out(1),
+            "loading": Out(1),
         }
 
     def elaborate(self, platform: object) -> Module:
@@ -79,7 +81,7 @@ class Sequencer(EngineUnit):
         start = Signal(lay.start, reset_less=True)
         status = Signal(lay.status, reset_less=True)
         self._at = pc = Signal(lay.index_bits + 1)
-        slots = {name: OperandSlots(name, lay.depths[name]) for name in LOADS}
+        slots = {name: OperandSlots(name, lay.depths[name]) for name in lay.loads}
         results = ResultSlots()
         registers = [Signal(c.address_bits, name=f"r{i}") for i in range(REGISTERS)]
         loops = [Signal(lay.index_bits + 1 + 32, name=f"loop_{i}") for i in range(LEVELS)]
@@ -93,7 +95,7 @@ class Sequencer(EngineUnit):
             "moves": (lay.move, self.o_moves),
             "runs": (lay.run, self.o_runs),
             "tiles": (1, self.o_tiles),
-            **{name: (lay.reading[name], getattr(self, f"o_{name}")) for name in LOADS},
+            **{name: (lay.reading[name], getattr(self, f"o_{name}")) for name in lay.loads},
         }
         source = {}
         for name, (layout, port) in queues.items():
@@ -107,7 +109,7 @@ class Sequencer(EngineUnit):
         quiet = Signal()
         pending = Cat(getattr(self, f"o_{name}").valid for name in queues).any()
         m.d.comb += quiet.eq(
-            self.idle & ~pending & results.idle & Cat(slots[name].idle for name in LOADS).all()
+            self.idle & ~pending & results.idle & Cat(slots[name].idle for name in lay.loads).all()
         )
         go = self._go(slots, results, source, lmma, quiet)
         issue, program = Signal(), Signal()
@@ -115,6 +117,7 @@ class Sequencer(EngineUnit):
 
         running = Signal()
         self._count(m, issue, running, status, lmma)
+        m.d.comb += self.busy.eq(running | self.loading)
         with m.FSM(name="state"):
             with m.State("IDLE"):
                 m.d.comb += self.i_start.ready.eq(1)
@@ -122,10 +125,11 @@ class Sequencer(EngineUnit):
                     m.d.sync += [start.eq(self.i_start.payload), pc.eq(0), level.eq(0)]
                     m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += program.eq(1)
+                m.d.comb += [program.eq(1), self.loading.eq(1)]
                 with m.If(source["moves"].ready):
                     m.next = "LOADING"
             with m.State("LOADING"):
+                m.d.comb += self.loading.eq(1)
                 m.d.sync += [status[name].eq(0) for name in COUNTERS]
                 with m.If(quiet):
                     m.next = "FETCH"
@@ -171,7 +175,7 @@ class Sequencer(EngineUnit):
                     m.next = "IDLE"
 
         m.d.comb += [
-            self.begin.eq(Cat(issue & self._is[name] for name in LOAD_OF.values())),
+            self.begin.eq(Cat(issue & self._is[name] for name in self.load_of.values())),
             self.begin_slot.eq(self._word[8]),
         ]
         self._loops(m, issue, pc, loops, level)
@@ -195,10 +199,10 @@ class Sequencer(EngineUnit):
         for name, bit in (
             ("set", 8),
             ("add", 8),
-            *((n, 9) for n in (*LOAD_OF.values(), "store_d")),
+            *((n, 9) for n in (*self.load_of.values(), "store_d")),
         ):
             assert INSTRUCTIONS[NAMES.index(name)].places["address"] == bit
-        is_access = Cat(self._is[n] for n in (*LOAD_OF.values(), "store_d")).any()
+        is_access = Cat(self._is[n] for n in (*self.load_of.values(), "store_d")).any()
         which = Mux(is_access, self._word[9:12], register)
         address = Signal(c.address_bits, reset_less=True, name="access_address")
         m.d.sync += address.eq(Array(registers)[which])
@@ -219,14 +223,15 @@ class Sequencer(EngineUnit):
             m.d.comb += size.eq(self._field("load_s", "beats") * c.scale_beat_bytes)
         with m.If(self._is["store_d"]):
             m.d.comb += size.eq(self._field("store_d", "columns") << (width + 1))
+        tiles = ("load_a", "store_d")
+        if core.addends:
+            tiles = (*tiles, "load_c")
+            with m.If(self._is["load_c"]):
+                m.d.comb += size.eq(self._field("load_c", "columns") << 2)
         shift = c.word_bytes.bit_length() - 1
         row_words = Signal(32, reset_less=True)
-        rows = self._by_name(
-            {name: code(self._word, name, "rows") for name in ("load_a", "store_d")}
-        )
-        stride = self._by_name(
-            {name: code(self._word, name, "stride") for name in ("load_a", "store_d")}
-        )
+        rows = self._by_name({name: code(self._word, name, "rows") for name in tiles})
+        stride = self._by_name({name: code(self._word, name, "stride") for name in tiles})
         # Rows beyond the core are refused in any case: the product needs their low bits only.
         few = rows[: max(1, (core.m - 1).bit_length())]
         span = Signal(len(few) + 32, reset_less=True)
@@ -256,17 +261,23 @@ class Sequencer(EngineUnit):
         passes = field("passes")
         planes = field("w_type")[:3] + 1
         keep, rounds = field("keep"), Mux(field("offset"), 2, 1)
-        need = {name: Signal(32, reset_less=True, name=f"need_{name}") for name in LOADS}
+        need = {name: Signal(32, reset_less=True, name=f"need_{name}") for name in self.loads}
         m.d.sync += [
             need["a"].eq(Mux(keep, 0, steps * passes)),
             need["w"].eq(steps * planes * passes),
             need["s"].eq(passes * rounds * core.column_groups),
         ]
+        # A tile of C is taken as a whole, and stays.
+        addend = field("addend")
+        if core.addends:
+            m.d.sync += need["c"].eq(Mux(addend.any(), core.column_groups, 0))
         found: dict[str, Any] = {"need": need, "start": {}, "after": {}, "slot": {}}
         held: list[Value] = []
-        for name in LOADS:
-            slot = field(name)
-            start, loaded = slots[name].left_from(slot, field(f"rewind_{name}"))
+        for name in self.loads:
+            whole = name == "c"
+            slot = addend[1] if whole else field(name)
+            rewind = Const(1, 1) if whole else field(f"rewind_{name}")
+            start, loaded = slots[name].left_from(slot, rewind)
             after = start + need[name]
             held.append(after <= loaded)
             found["slot"][name], found["start"][name], found["after"][name] = slot, start, after
@@ -321,10 +332,10 @@ class Sequencer(EngineUnit):
         room = source["moves"].ready
         conditions = {
             name: room & slots[buffer].free(self._field(name, buffer))
-            for buffer, name in LOAD_OF.items()
+            for buffer, name in self.load_of.items()
         }
         conditions["store_d"] = room & results.ready(self._field("store_d", "d"))
-        ready = [source[name].ready for name in LOADS]
+        ready = [source[name].ready for name in self.loads]
         last = self._field("lmma", "last")
         free = source["tiles"].ready & results.free(self._field("lmma", "d"))
         conditions["lmma"] = Cat(*ready, source["runs"].ready, ~last | free).all()
@@ -361,7 +372,7 @@ class Sequencer(EngineUnit):
             ]
         with m.Else():
             m.d.comb += [
-                *(moves[name].eq(is_[LOAD_OF[name]]) for name in LOADS),
+                *(moves[name].eq(is_[load]) for name, load in self.load_of.items()),
                 moves.store.eq(is_["store_d"]),
                 moves.slot.eq(self._word[8]),
                 moves.width.eq(access["width"]),
@@ -376,6 +387,11 @@ class Sequencer(EngineUnit):
                             "load_w": self._field("load_w", "beats"),
                             "load_s": self._field("load_s", "beats"),
                             "store_d": self._field("store_d", "columns"),
+                            **(
+                                {"load_c": self._field("load_c", "columns")}
+                                if c.core.addends
+                                else {}
+                            ),
                         }
                     )
                 ),
@@ -390,7 +406,7 @@ class Sequencer(EngineUnit):
             source["tiles"].payload.eq(self._field("lmma", "d")),
         ]
         self._descriptor(m, source["runs"].payload.descriptor)
-        for place, name in enumerate(LOADS):
+        for place, name in enumerate(self.loads):
             slot, need = lmma["slot"][name], lmma["need"][name]
             reads = doing & (need != 0)
             m.d.comb += [
@@ -403,9 +419,11 @@ class Sequencer(EngineUnit):
             slots[name].complete(m, self.loaded[place], self.move_slot)
             with m.If(doing):
                 slots[name].advance(m, slot, lmma["after"][name])
-            with m.If(issue & is_[LOAD_OF[name]]):
-                load = LOAD_OF[name]
-                count = self._field(load, "steps" if name == "a" else "beats")
+            load = self.load_of[name]
+            with m.If(issue & is_[load]):
+                count: Value = Const(c.core.column_groups)
+                if name != "c":
+                    count = self._field(load, "steps" if name == "a" else "beats")
                 slots[name].load(m, self._field(load, name), count)
         results.track(
             m,
@@ -447,6 +465,8 @@ class Sequencer(EngineUnit):
             rescaling.kind.last.eq(self._field("lmma", "last")),
             rescaling.kind.output.eq(place("o_type", OUTPUTS, core.outputs)),
         ]
+        if core.addends:
+            m.d.comb += rescaling.kind.addend.eq(self._field("lmma", "addend").any())
 
     def _loops(
         self, m: Module, issue: Value, pc: Signal, loops: list[Signal], level: Signal
@@ -476,7 +496,10 @@ class Sequencer(EngineUnit):
     ) -> None:
         steps = self._by_name(
             {
-                **{name: code(self._word, name, "next") for name in (*LOAD_OF.values(), "store_d")},
+                **{
+                    name: code(self._word, name, "next")
+                    for name in (*self.load_of.values(), "store_d")
+                },
                 "add": code(self._word, "add", "value"),
             }
         )

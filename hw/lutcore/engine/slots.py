@@ -11,7 +11,7 @@ UNDER_WAY = 3
 
 
 class OperandSlots:
-    """The two slots of buffer A, W or S.
+    """The two slots of buffer A, W, S or C.
 
     loaded, position  beats
     loading           a load has been issued and is not complete

@@ -6,33 +6,31 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
 
+from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
 from lutcore.lmma.encoding import Cause
+from lutcore.memory_port import MemoryPort
 from lutcore.streams import StreamLayouts, index_bits
 from lutcore.unit import BaseUnit
 
-__all__ = ["COUNTERS", "EngineLayouts", "EngineUnit", "LOADS", "queued"]
-
-LOADS = ("a", "w", "s")
-"""Buffers that are loaded."""
+__all__ = ["COUNTERS", "EngineLayouts", "EngineUnit", "queued"]
 
 COUNTERS = ("cycles", "instructions", "tiles", "passes", "steps", "words_read", "words_written")
 """What the status counts, 32 bits each, from start to stop."""
 
 
 class EngineLayouts:
-    """The payload layouts of an engine's streams, first field lowest.
+    """The payload layouts of an engine's streams, first field lowest, and its memory port, `port`.
 
     start     program: byte address of the program; count: its instructions; limit: bytes of memory
     status    cause and index of the instruction at which the program stopped, and counters
-    request   `words` words from byte `address` on; `write`: they follow on `writes`
-    read      a word, with `error` where memory has one to report
-    write     a word and which of its bytes to write
-    response  end of a request to write
     move      what the mover does for an instruction
     reading   a run of beats of a buffer
     run       passes of the core
+
+    `loads` names the buffers that are loaded.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -44,12 +42,15 @@ class EngineLayouts:
             c.words(c.row_bytes(c.a_steps, c.core.activation_bits)),
             c.words(c.w_beats * c.core.weight_beat_bytes),
             c.words(c.s_beats * c.scale_beat_bytes),
-            c.words(c.core.n * c.output_bits // 8),
+            c.words(c.core.n * (FP32.bits if c.core.addends else c.output_bits) // 8),
             c.words(c.program_words * 16),
         ).bit_length()
-        self.depths = dict(zip(LOADS, (c.a_steps, c.w_beats, c.s_beats), strict=True))
+        self.depths = {"a": c.a_steps, "w": c.w_beats, "s": c.s_beats}
         self.items_bits = max(*self.depths.values(), c.core.n, c.program_words).bit_length()
         self.beats = {"a": self.core.activations, "w": self.core.weights, "s": self.core.scales}
+        if c.core.addends:
+            self.depths["c"], self.beats["c"] = c.core.column_groups, self.core.addends
+        self.loads = tuple(self.depths)
         address = c.address_bits
         self.start = data.StructLayout(
             {"program": address, "count": self.index_bits + 1, "limit": address + 1}
@@ -61,21 +62,20 @@ class EngineLayouts:
                 **dict.fromkeys(COUNTERS, 32),
             }
         )
-        self.request = data.StructLayout({"address": address, "words": self.words_bits, "write": 1})
-        self.read = data.StructLayout({"word": c.word_bits, "error": 1})
-        self.write = data.StructLayout({"word": c.word_bits, "strobe": c.word_bytes})
-        self.response = data.StructLayout({"error": 1})
+        self.port = MemoryPort(
+            data_bits=c.word_bits, address_bits=address, length_bits=self.words_bits
+        )
         self.move = data.StructLayout(
             {
-                # One of: load of a, w, s; the program; store.
-                **dict.fromkeys((*LOADS, "program", "store"), 1),
+                # One of: load of a, w, s, c; the program; store.
+                **dict.fromkeys((*self.loads, "program", "store"), 1),
                 "slot": 1,
                 "width": 2,
                 "address": address,
                 "stride": 32,
                 "rows": index_bits(c.core.m),  # less 1
                 "words": self.words_bits,  # of a row
-                "items": self.items_bits,  # of a row; of a store its columns
+                "items": self.items_bits,  # of a row; of c and of a store its columns
                 "at": self.index_bits,
             }
         )
@@ -86,6 +86,17 @@ class EngineLayouts:
             for name, depth in self.depths.items()
         }
         self.run = data.StructLayout({"descriptor": self.core.passes, "passes": 12})
+
+    def memory_streams(self) -> dict[str, Any]:
+        """The streams of the memory port, as a unit that uses it has them."""
+        port = self.port
+        return {
+            "o_reads": Out(stream.Signature(port.request)),
+            "i_read_data": In(stream.Signature(port.read_data)),
+            "o_writes": Out(stream.Signature(port.request)),
+            "o_write_data": Out(stream.Signature(port.write_data)),
+            "i_write_done": In(stream.Signature(port.write_done)),
+        }
 
     def address(self, name: str) -> int:
         """Bits of the address of both slots of buffer a, w, s or d."""

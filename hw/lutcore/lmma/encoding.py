@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import string
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lutcore.formats import ACTIVATIONS, OUTPUTS, SCALES
@@ -48,7 +48,7 @@ class Cause(enum.IntEnum):
     OPCODE = 2, "no instruction has this opcode"
     RESERVED = 3, "a bit beyond the fields is 1"
     SHAPE = 4, "m, n or k are not those of the core"
-    FORMAT = 5, "the core lacks the format, the planes, or the two together"
+    FORMAT = 5, "the core lacks the format, planes or addends, or they do not go together"
     RANGE = 6, "a count is larger than the core or the buffers"
     NESTING = 7, "a loop too deep, or an end without a loop"
     CHAIN = 8, "lmma continues or keeps what the lmma before did not leave"
@@ -246,6 +246,7 @@ def _width(names: tuple[str, ...], meaning: str, most: Callable[[EngineConfig], 
 _REGISTER = Field("address", 3, _names("r", REGISTERS), "register that holds the address")
 _NEXT = Field("next", 32, Signed(), "bytes added to the register afterwards", default=0)
 _ROWS = Field("rows", 10, Number(1), "rows of the tile", _up_to(lambda c: c.core.m))
+_COLUMNS = Field("columns", 12, Number(1), "columns of the tile", _up_to(lambda c: c.core.n))
 _STRIDE = Field(
     "stride",
     32,
@@ -265,6 +266,7 @@ def _flag(name: str, meaning: str) -> Field:
     return Field(name, 1, Flag(), meaning, default=0)
 
 
+_ADDEND = Choice(("none", "c0", "c1"))
 _PLANES = Choice(tuple(f"w{i}" for i in range(1, 9)) + tuple(f"w{i}e" for i in range(1, 9)))
 
 
@@ -328,6 +330,15 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
             _flag("rewind_a", "read the slot of A from its start, not from where it was left"),
             _flag("rewind_w", "the same of W"),
             _flag("rewind_s", "the same of S"),
+            Field(
+                "addend",
+                2,
+                _ADDEND,
+                "slot of buffer C from which, with `first`, the first pass starts, not from zero",
+                lambda c: range(len(_ADDEND.names) if c.core.addends else 1),
+                Cause.FORMAT,
+                0,
+            ),
         ),
         ("a", "w", "s", "d"),
     ),
@@ -373,11 +384,30 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
             _REGISTER,
             _width(("16", "32"), "bits of a result", lambda c: c.output_bits),
             _ROWS,
-            Field("columns", 12, Number(1), "columns of the tile", _up_to(lambda c: c.core.n)),
+            _COLUMNS,
             _STRIDE,
             _NEXT,
         ),
         ("d", "address"),
+    ),
+    Instruction(
+        "load_c",
+        0x06,
+        "load.c",
+        "accumulators, FP32 or INT32, into a slot of C; those beyond rows and columns become zero",
+        (
+            replace(
+                _slot("c"),
+                allowed=lambda c: range(2) if c.core.addends else range(0),
+                cause=Cause.FORMAT,
+            ),
+            _REGISTER,
+            _ROWS,
+            _COLUMNS,
+            _STRIDE,
+            _NEXT,
+        ),
+        ("c", "address"),
     ),
     Instruction(
         "set",
@@ -468,13 +498,16 @@ def illegal(op: Op, config: EngineConfig) -> tuple[Cause, Field | None] | None:
         if not item.legal(op[item.name], config)
     ]
     known = all(cause > Cause.FORMAT for cause, _ in found)
-    if op.instruction.name == "lmma" and known and not _formats_fit(op, config):
+    if op.instruction.name == "lmma" and known and not _goes_together(op, config):
         found.append((Cause.FORMAT, None))
     return min(found, key=lambda pair: pair[0], default=None)
 
 
-def _formats_fit(op: Op, config: EngineConfig) -> bool:
-    """INT32 is accumulated as it is given out, of exact formats, and has no offsets."""
+def _goes_together(op: Op, config: EngineConfig) -> bool:
+    """INT32 is accumulated as it is given out, of exact formats, and has no offsets; only what
+    begins has an addend."""
+    if op["addend"] and not op["first"]:
+        return False
     raw = op.choice("o_type") == "int32"
     if raw != (op.choice("acc_type") == "int32"):
         return False

@@ -9,7 +9,7 @@ activations over all columns. `rolled` turns the schedule into loops.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lutcore.errors import InputError
-from lutcore.formats import ACTIVATIONS, OUTPUTS
+from lutcore.formats import ACTIVATIONS, FP32, OUTPUTS
 from lutcore.layout import PackedWeights, Pass
 from lutcore.numbers import encode as codes_of
 
 from .config import LEVELS, EngineConfig
 from .encoding import Op, encode, new
-from .image import activation_rows, scale_beats, sections
+from .image import activation_rows, addend_rows, scale_beats, sections
 from .listing import cost, pass_cycles
 from .roll import Loop, rolled
 
 __all__ = ["Gemm", "compile_gemm"]
 
-A, W, S, D = range(4)
+A, W, S, D, C = range(5)
 """Buffers; each has the address register of its number."""
 
 NEXT = range(-(1 << 31), 1 << 31)
@@ -77,24 +77,28 @@ def compile_gemm(
     config: EngineConfig,
     activation_type: str,
     output: str = "fp32",
+    addends: NDArray[np.float32] | NDArray[np.int32] | None = None,
 ) -> Gemm:
-    """O[M, N] = activations [M, K] times packed weights [N, K] transposed.
+    """O[M, N] = activations [M, K] times packed weights [N, K] transposed, and addends [M, N].
 
     Activations are values of `activation_type`; operands are those that `golden.check_activations`
-    lets pass. InputError where the program has more instructions than the engine holds.
+    and `golden.check_addends` let pass. InputError where the program has more instructions than the
+    engine holds.
     """
     codes = codes_of(activations, ACTIVATIONS[activation_type])
-    plan = _Plan(len(codes), packed, config, activation_type, output)
+    plan = _Plan(len(codes), packed, config, activation_type, output, addends is not None)
     cuts = [[item.segment for item in part if not item.keep] for part in plan.parts(A)]
-    images = [
-        activation_rows(codes, cuts, plan.bits, config),
-        sections(packed.beats, plan.counts[W], config),
-        sections(scale_beats(packed, config), plan.counts[S], config),
-        np.zeros((plan.rows, plan.d_stride), np.uint8),
-    ]
-    bases = [0, *itertools.accumulate(image.size for image in images[:-1])]
+    images = {
+        A: activation_rows(codes, cuts, plan.bits, config),
+        W: sections(packed.beats, plan.counts[W], config),
+        S: sections(scale_beats(packed, config), plan.counts[S], config),
+        **({} if addends is None else {C: addend_rows(addends, config)}),
+        D: np.zeros((plan.rows, plan.d_stride), np.uint8),
+    }
+    sizes = itertools.accumulate((image.size for image in images.values()), initial=0)
+    bases = dict(zip(images, sizes, strict=False))
     program = [
-        encode(new("set", address=f"r{buffer}", value=base)) for buffer, base in enumerate(bases)
+        encode(new("set", address=f"r{buffer}", value=base)) for buffer, base in bases.items()
     ]
     schedule = list(plan.schedule(bases))
     program += [*_words(rolled(list(_words_of(schedule)), LEVELS)), encode(new("halt"))]
@@ -103,7 +107,7 @@ def compile_gemm(
             f"the program has {len(program)} instructions, but program_words is "
             f"{config.program_words}"
         )
-    memory = np.concatenate([image.reshape(-1) for image in images])
+    memory = np.concatenate([image.reshape(-1) for image in images.values()])
     shape = (len(codes), packed.shape[0])
     return Gemm(config, program, memory, shape, output, packed.factor, bases[D])
 
@@ -122,9 +126,16 @@ class _Plan:
     """What is loaded when: chunks of passes whose operands are loaded together, and loop order."""
 
     def __init__(
-        self, rows: int, packed: PackedWeights, config: EngineConfig, activations: str, output: str
+        self,
+        rows: int,
+        packed: PackedWeights,
+        config: EngineConfig,
+        activations: str,
+        output: str,
+        addends: bool,
     ) -> None:
         self.config, self.core, self.packed = config, config.core, packed
+        self.addends = addends
         self.type, self.output, self.bits = activations, output, ACTIVATIONS[activations].bits
         self.rows, self.columns = rows, packed.shape[0]
         self.row_tiles = -(-rows // self.core.m)
@@ -184,13 +195,13 @@ class _Plan:
         """The passes for which the buffer is loaded at a time."""
         return [tuple(self.packed.passes)] if buffer in self.staying else self.chunks
 
-    def schedule(self, bases: Sequence[int]) -> Iterator[_Access | Op]:
+    def schedule(self, bases: Mapping[int, int]) -> Iterator[_Access | Op]:
         """All instructions that work on buffers, in the order of issue."""
         outer, inner = self.row_tiles, self.column_tiles
         if self.weights_stay:
             outer, inner = inner, outer
         items = list(itertools.product(range(outer), range(inner), range(len(self.chunks))))
-        slots = [1, 1, 1, 1]
+        slots = [1, 1, 1, 1, 1]
 
         def load(buffer: int, tile: int, section: int) -> _Access:
             slots[buffer] ^= 1
@@ -200,11 +211,16 @@ class _Plan:
             return [load(buffer, o, 0) for buffer in self.staying]
 
         def stream(o: int, i: int, section: int) -> list[_Access]:
-            return [
+            found = [
                 load(buffer, i if (buffer == A) == self.weights_stay else o, section)
                 for buffer in (A, W, S)
                 if buffer not in self.staying and self.counts[buffer][section]
             ]
+            if self.addends and section == 0:
+                slots[C] ^= 1
+                place = (i, o) if self.weights_stay else (o, i)
+                found.append(self._tile("load_c", slots[C], bases[C], *place))
+            return found
 
         late = self._late(inner)
         # Lanes begin when something of all of them is there: what is short goes first.
@@ -217,7 +233,7 @@ class _Plan:
             slots[D] ^= first
             # What stays has alternated once an outer iteration, and is one load ahead.
             now = [o & 1 if buffer in self.staying else slots[buffer] for buffer in (A, W, S)]
-            lmmas = self.lmmas(section, (*now, slots[D]))
+            lmmas = self.lmmas(section, (*now, slots[D]), slots[C])
             loads = [] if after is None else stream(*after)
             # What takes longer goes first, so that it never waits for the other.
             lanes = sum(cost(op, self.config).lanes for op in lmmas)
@@ -229,7 +245,7 @@ class _Plan:
             stores = []
             if last:
                 row, column = (i, o) if self.weights_stay else (o, i)
-                stores = [self._store(slots[D], bases[D], row, column)]
+                stores = [self._tile("store_d", slots[D], bases[D], row, column)]
         yield from stores
 
     def _late(self, inner: int) -> dict[int, list[int]]:
@@ -267,21 +283,26 @@ class _Plan:
         )
         return _Access(op, base + tile * self.core.m * size + offset)
 
-    def _store(self, slot: int, base: int, row: int, column: int) -> _Access:
+    def _tile(self, name: str, slot: int, base: int, row: int, column: int) -> _Access:
+        """The load of a tile of addends, or the store of one of results."""
         m, n = self.core.m, self.core.n
+        fields: dict[str, int | str] = {"c": slot, "address": C}
+        width = self.config.aligned(n * FP32.bits // 8)
+        if name == "store_d":
+            fields = {"d": slot, "address": D, "bits": str(OUTPUTS[self.output].bits)}
+            width = self.tile_bytes
+        stride = self.column_tiles * width
         op = new(
-            "store_d",
-            d=slot,
-            address=D,
-            bits=str(OUTPUTS[self.output].bits),
+            name,
+            **fields,
             rows=min(m, self.rows - row * m),
             columns=min(n, self.columns - column * n),
-            stride=self.d_stride,
+            stride=stride,
         )
-        return _Access(op, base + row * m * self.d_stride + column * self.tile_bytes)
+        return _Access(op, base + row * m * stride + column * width)
 
-    def _lmmas(self, section: int, slots: tuple[int, ...]) -> list[Op]:
-        """The passes of a chunk, alike ones in one instruction."""
+    def _lmmas(self, section: int, slots: tuple[int, ...], addends: int) -> list[Op]:
+        """The passes of a chunk, alike ones in one instruction; `addends` is a slot of C."""
         runs = [
             (item, len(list(group)))
             for item, group in itertools.groupby(map(self._alike, self.chunks[section]))
@@ -304,6 +325,7 @@ class _Plan:
                 passes=count,
                 scale=self.packed.scale,
                 first=first,
+                addend=1 + addends if first and self.addends else 0,
                 last=last,
                 keep=item.keep,
                 offset=item.offset,

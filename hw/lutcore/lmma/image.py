@@ -18,7 +18,7 @@ from lutcore.numbers import encode
 
 from .config import EngineConfig
 
-__all__ = ["activation_rows", "bits_packed", "scale_beats", "sections"]
+__all__ = ["activation_rows", "addend_rows", "bits_packed", "scale_beats", "sections"]
 
 
 def bits_packed(fields: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.uint8]:
@@ -43,6 +43,16 @@ def activation_rows(
         row = np.concatenate(padded, axis=1) if padded else codes[:, :0]
         parts.append(_aligned(bits_packed(row.astype(np.int64)[:, :, None], [bits]), config))
     return np.concatenate(parts, axis=1)
+
+
+def addend_rows(
+    addends: NDArray[np.float32] | NDArray[np.int32], config: EngineConfig
+) -> NDArray[np.uint8]:
+    """[M, bytes] of addends [M, N], every tile of n columns from an aligned address."""
+    rows, n = len(addends), config.core.n
+    padded = np.pad(addends, ((0, 0), (0, -addends.shape[1] % n)))
+    tiles = np.ascontiguousarray(padded).view(np.uint8).reshape(-1, n * addends.itemsize)
+    return _aligned(tiles, config).reshape(rows, -1)
 
 
 def scale_beats(packed: PackedWeights, config: EngineConfig) -> NDArray[np.uint8]:

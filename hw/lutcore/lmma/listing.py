@@ -49,6 +49,8 @@ def cost(op: Op, config: EngineConfig) -> Cost:
         case "load_a":
             size = config.row_bytes(op["steps"], int(op.choice("bits")))
             return Cost(0, op["rows"] * config.words(size))
+        case "load_c":
+            return Cost(0, op["rows"] * config.words(4 * op["columns"]))
         case "load_w":
             return Cost(0, config.words(op["beats"] * config.core.weight_beat_bytes))
         case "load_s":

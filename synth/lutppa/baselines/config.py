@@ -9,12 +9,9 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
-from amaranth.hdl import signed
-from amaranth.lib import data, stream
-
 from lutcore.errors import ConfigError, check_range
 
-__all__ = ["CODINGS", "DESIGNS", "BaselineConfig", "BaselineLayouts"]
+__all__ = ["CODINGS", "DESIGNS", "BaselineConfig"]
 
 DESIGNS: dict[str, tuple[str, ...]] = {
     "mac": ("integer",),
@@ -66,6 +63,10 @@ class BaselineConfig:
     readers          columns that share one table with its adders, or 0 for all n
     block            most activations along K in one sum; a multiple of terms
     psum_bits        of the accumulator, or 0 for what the largest sum needs
+    lane_enable      1: lanes have an enable, which is larger than gates in front of many lanes but
+                     on no long path; or 0
+    stages           1: registers in a lane between its products' sum and the accumulator, and an
+                     enable for both; or 0
 
     Any violation raises ConfigError with the field, its value and what would do.
     """
@@ -81,6 +82,8 @@ class BaselineConfig:
     readers: int = 0
     block: int = 64
     psum_bits: int = 0
+    lane_enable: int = 0
+    stages: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -103,6 +106,8 @@ class BaselineConfig:
             ("weight_bits", 1, 16 if self.design == "mac" else 8),
             ("block", 1, 65536),
             ("psum_bits", 0, 64),
+            ("lane_enable", 0, 1),
+            ("stages", 0, 1),
         ):
             check_range(field, getattr(self, field), low, high)
         low, high = (2, 6) if self.design in TABLES else (1, 1)
@@ -179,8 +184,11 @@ class BaselineConfig:
 
     @property
     def offset(self) -> int:
-        """What a step's codes count too much; `integer` codes with their top bit inverted."""
-        if self.folded:
+        """What a step's codes count too much; `integer` codes with their top bit inverted.
+
+        Of `mac` nothing: it takes codes with their signs.
+        """
+        if self.folded or self.design == "mac":
             return 0
         return {
             "unsigned": 0,
@@ -226,9 +234,33 @@ class BaselineConfig:
         """Width of the number that a row of activations adds to each of its lanes; 0 for none."""
         limit = self.offset * self.terms << (self.activation_bits - 1)
         if self.design == "mac":
-            places = sum(1 << place for place, _ in self.digits)
-            limit += self.terms * places << (self.weight_bits + 1)
+            limit = self.terms * sum(1 << place for place, _ in self.digits)
         return _signed_bits(limit) if limit else 0
+
+    @property
+    def gates_rows(self) -> bool:
+        """Whether a cycle without a step is kept from lanes in the operands of rows.
+
+        Elsewhere in the selections of columns, where that takes fewer gates.
+        """
+        entries = self.stored * self.entry_bits * self.groups * self.m // self.table_readers
+        lines = sum(count for _, count in self.digits) * self.groups
+        return not self.enables and (self.design == "mac" or entries < lines)
+
+    @property
+    def gates_columns(self) -> bool:
+        """Whether it is kept from lanes in the selections of columns."""
+        return not self.enables and not self.gates_rows
+
+    @property
+    def decodes_first(self) -> bool:
+        """Whether columns hold selections and not codes: more registers, and shorter paths."""
+        return bool(self.lane_enable and not self.stages and self.design not in TABLES)
+
+    @property
+    def enables(self) -> bool:
+        """Whether lanes have an enable; what lies in a lane has to wait there."""
+        return bool(self.lane_enable or self.stages)
 
     @property
     def weight_limit(self) -> int:
@@ -250,43 +282,3 @@ class BaselineConfig:
     def accumulator_bits(self) -> int:
         """Width of a lane's accumulator."""
         return self.psum_bits or self.needed_psum_bits
-
-
-class BaselineLayouts:
-    """The payload layouts of `config`; the first field at the least significant bit.
-
-    activations  m rows of `terms` activations and control, one beat a step and plane
-    weights      n columns of `terms` codes, one beat a step and plane
-    psums        n columns of m accumulators, one beat a block
-    values       the activations of a row
-    operand      what a row's lanes read of them
-    codes        the codes of a column
-    selections   what a column's codes tell its lanes
-    """
-
-    def __init__(self, config: BaselineConfig) -> None:
-        c = config
-        self.control = data.StructLayout({"clear": 1, "shift": 1, "end": 1})
-        self.values = data.ArrayLayout(signed(c.activation_bits), c.terms)
-        self.activations = data.StructLayout(
-            {"rows": data.ArrayLayout(self.values, c.m), "control": self.control}
-        )
-        self.codes = data.ArrayLayout(c.code_bits, c.terms)
-        self.weights = data.ArrayLayout(self.codes, c.n)
-        self.psums = data.ArrayLayout(data.ArrayLayout(signed(c.accumulator_bits), c.m), c.n)
-        lines = sum(count for _, count in c.digits)
-        if c.design == "mac":
-            choices: data.Layout = data.ArrayLayout(lines, c.terms)
-            self.selections: data.Layout = self.codes
-        else:
-            entries = data.ArrayLayout(signed(c.entry_bits), c.stored)
-            choices = data.ArrayLayout(entries, c.groups)
-            self.selections = data.ArrayLayout(
-                data.StructLayout({"lines": lines, "negate": int(c.folded)}), c.groups
-            )
-        correction = {"correction": signed(c.correction_bits)} if c.correction_bits else {}
-        self.operand = data.StructLayout({"choices": choices, **correction})
-
-    def signature(self, name: str) -> stream.Signature:
-        """The valid/ready stream that carries the layout called `name`."""
-        return stream.Signature(getattr(self, name))

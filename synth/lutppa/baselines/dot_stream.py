@@ -3,6 +3,7 @@
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,19 +56,25 @@ class DotStream(MacUnit):
         c = self.config
         terms, results = self.i_terms, self.o_results
         moves = Signal()
-        addend = Signal(FP32.bits, reset_less=True)
+        # The addend is for the step that has passed o.
+        addends = [
+            Signal(FP32.bits, reset_less=True, name=f"addend_{i}")
+            for i in range(2 if c.early else 1)
+        ]
         valid = [Signal(name=f"valid_{i}") for i in range(c.stages + 1)]
         m.d.comb += [moves.eq(~results.valid | results.ready), terms.ready.eq(moves)]
         a, b = Signal(self.layouts.row), Signal(self.layouts.column)
-        m.submodules.row = self.row.place(codes=terms.payload.a, load=moves, row=a)
-        m.submodules.column = self.column.place(codes=terms.payload.b, load=moves, column=b)
+        move = {"move": moves} if c.early else {}
+        m.submodules.row = self.row.place(codes=terms.payload.a, load=moves, row=a, **move)
+        m.submodules.column = self.column.place(codes=terms.payload.b, load=moves, column=b, **move)
         result = Signal(FP32.bits)
         enable = {"enable": moves} if c.stages else {}
-        m.submodules.dot = self.dot.place(a=a, b=b, addend=addend, result=result, **enable)
+        m.submodules.dot = self.dot.place(a=a, b=b, addend=addends[-1], result=result, **enable)
         with m.If(moves):
             m.d.sync += [
                 valid[0].eq(terms.valid),
-                addend.eq(terms.payload.addend),
+                addends[0].eq(terms.payload.addend),
+                *(now.eq(before) for before, now in pairwise(addends)),
                 results.payload.eq(result),
             ]
             for now, before in zip([*valid[1:], results.valid], valid, strict=True):

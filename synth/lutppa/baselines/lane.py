@@ -15,7 +15,7 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from lutcore.unit import balanced
@@ -29,9 +29,12 @@ __all__ = ["Lane"]
 class Lane(BaselineUnit):
     """One element of the output tile.
 
-    operand: the row's; selections: the column's; enable: take them; clear: start from zero;
-    shift: double the accumulator first (a new plane; only of bit-serial designs).
-    Cycle contract: psum holds the sum one cycle after enable.
+    operand: the row's; selections: the column's; keep: add to the accumulator; shift: add to twice
+    the accumulator (a new plane; only of bit-serial designs); neither: start from zero.
+    Cycle contract: psum holds the sum one cycle later. A cycle in which nothing is selected and
+    with `keep` changes nothing, so that a lane needs no enable. With one nothing changes without
+    it; with a stage, products come in a cycle with `move`, and `keep`, `shift` and `enable` belong
+    to the next.
 
     Once elaborated it knows its first principles: `selected_bits` that an AND gate lets through to
     an OR, `exclusive_ors` and `full_adders`.
@@ -43,9 +46,10 @@ class Lane(BaselineUnit):
         return {
             "operand": In(self.layouts.operand),
             "selections": In(self.layouts.selections),
-            "enable": In(1),
-            "clear": In(1),
+            "keep": In(1),
             "shift": In(1),
+            **({"enable": In(1)} if self.config.enables else {}),
+            **({"move": In(1)} if self.config.stages else {}),
             "psum": Out(signed(self.config.accumulator_bits)),
         }
 
@@ -60,17 +64,38 @@ class Lane(BaselineUnit):
             self._select(m, columns)
         if c.correction_bits:
             columns.add_signed(0, self.operand.correction.as_unsigned())
+        self.full_adders = 0
+        if c.stages:
+            columns = self._registered(m, columns)
         psum = Signal(c.accumulator_bits, reset_less=True, name="accumulator")
-        m.d.comb += self.psum.eq(psum)
-        doubled = Mux(self.shift, psum << 1, psum) if c.bit_serial and c.weight_bits > 1 else psum
+        kept = psum & self.keep.replicate(c.accumulator_bits)
+        doubled = Cat(Const(0, 1), psum[:-1]) & self.shift.replicate(c.accumulator_bits)
         base = Signal(c.accumulator_bits)
-        m.d.comb += base.eq(Mux(self.clear, 0, doubled))
+        m.d.comb += [
+            self.psum.eq(psum),
+            # With one plane nothing is ever doubled.
+            base.eq(kept | doubled if c.bit_serial and c.weight_bits > 1 else kept),
+        ]
         columns.add(0, base)
         total = columns.total()
-        self.full_adders = columns.full_adders
-        with m.If(self.enable):
+        self.full_adders += columns.full_adders
+        with m.If(self.enable if c.enables else Const(1, 1)):
             m.d.sync += psum.eq(total)
         return m
+
+    def _registered(self, m: Module, columns: Columns) -> Columns:
+        """The sum of products as two registered numbers: no carry is propagated before them."""
+        later = Columns(m, columns.width)
+        for index, row in enumerate(columns.rows()):
+            for place, bit in enumerate(row):
+                held = bit
+                if not isinstance(bit, Const):
+                    held = Signal(name=f"held_{index}_{place}", reset_less=True)
+                    with m.If(self.move):
+                        m.d.sync += held.eq(bit)
+                later.add(place, held)
+        self.full_adders = columns.full_adders
+        return later
 
     def _select(self, m: Module, columns: Columns) -> None:
         c = self.config
@@ -105,7 +130,7 @@ class Lane(BaselineUnit):
         width = c.weight_bits + 1
         for term in range(c.terms):
             code = self.selections[term]
-            single, double = Cat(code, Const(0, 1)), Cat(Const(0, 1), code)
+            single, double = Cat(code, code[-1]), Cat(Const(0, 1), code)
             for index, (place, _) in enumerate(c.digits):
                 one, two, minus = self.operand.choices[term][3 * index :][:3]
                 self.selected_bits += 3 * width
@@ -116,4 +141,4 @@ class Lane(BaselineUnit):
                 else:
                     self.exclusive_ors += width
                     m.d.comb += product.eq(chosen ^ minus.replicate(width))
-                columns.add(place, product)
+                columns.add_signed(place, product)

@@ -55,7 +55,7 @@ class MacArray(MacUnit):
     i_weights      n columns of k codes, one beat a step
     o_results      n columns of m sums, FP32
 
-    A sum is in the pipeline between two steps, so 1 + `stages` tiles take turns: steps come in
+    A sum is in the pipeline between two steps, so `config.turns` tiles take turns: steps come in
     rounds, one of each tile, and `first` and `last` are the same for all steps of a round.
     Cycle contract: a step is taken in a cycle in which both beats are valid, one a cycle without
     back-pressure; its sums appear 2 + `stages` cycles later if it is a `last` one. Between a
@@ -85,7 +85,7 @@ class MacArray(MacUnit):
         control = Signal(self.layouts.control, reset_less=True)
 
         # Sums that still grow stay where they are; without any the pipeline runs empty.
-        growing, turn = Signal(), Signal(range(c.stages + 1))
+        growing, turn = Signal(), Signal(range(c.turns))
         free, offered, step, moves = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             free.eq(~results.valid | results.ready),
@@ -95,17 +95,23 @@ class MacArray(MacUnit):
             activations.ready.eq(weights.valid & free),
             weights.ready.eq(activations.valid & free),
         ]
-        last_turn = turn == c.stages
+        last_turn = turn == c.turns - 1
         with m.If(step):
             m.d.sync += [
                 control.eq(activations.payload.control),
                 growing.eq(~(activations.payload.control.last & last_turn)),
             ]
-            if c.stages:
+            if c.turns > 1:
                 with m.If(last_turn):
                     m.d.sync += turn.eq(0)
                 with m.Else():
                     m.d.sync += turn.eq(turn + 1)
+
+        first = control.first
+        if c.early:  # The addend is for the step that has passed it.
+            first = Signal(reset_less=True)
+            with m.If(moves):
+                m.d.sync += first.eq(control.first)
 
         # Whether a step that is under way completes its sums.
         completes = [Signal(name=f"completes_{i}") for i in range(c.stages + 1)]
@@ -118,13 +124,14 @@ class MacArray(MacUnit):
 
         rows = [Signal(self.layouts.row, name=f"row_{i}") for i in range(c.m)]
         columns = [Signal(self.layouts.column, name=f"column_{i}") for i in range(c.n)]
+        move = {"move": moves} if c.early else {}
         for i, row in enumerate(rows):
             m.submodules[f"row_{i}"] = self.row.place(
-                codes=activations.payload.rows[i], load=step, row=row
+                codes=activations.payload.rows[i], load=step, row=row, **move
             )
         for i, column in enumerate(columns):
             m.submodules[f"column_{i}"] = self.column.place(
-                codes=weights.payload[i], load=step, column=column
+                codes=weights.payload[i], load=step, column=column, **move
             )
         enable = {"enable": moves} if c.stages else {}
         for j, column in enumerate(columns):
@@ -136,7 +143,7 @@ class MacArray(MacUnit):
                     a=row, b=column, addend=addend, result=result, **enable
                 )
                 m.submodules[f"accumulator_{i}_{j}"] = self.accumulator.place(
-                    enable=moves, first=control.first, result=result,
+                    enable=moves, first=first, result=result,
                     total=results.payload[j][i], addend=addend,
                 )  # fmt: skip
         return m

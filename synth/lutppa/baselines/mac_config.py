@@ -15,7 +15,7 @@ from lutcore.unit import BaseUnit
 
 from .golden_mac import LOWEST, Numerics
 
-__all__ = ["FORMATS", "NARROW", "MacConfig", "MacLayouts", "MacUnit"]
+__all__ = ["CUTS", "FORMATS", "NARROW", "MacConfig", "MacLayouts", "MacUnit"]
 
 FORMATS: dict[str, FloatFormat] = {fmt.name: fmt for fmt in (FP16, BF16, E4M3, E5M2)}
 """Operand formats by name."""
@@ -35,6 +35,17 @@ others are two's complement, ternary of two bits.
 """
 
 
+CUTS = ("", "c", "oc", "ocs", "opcs")
+"""Where the registers of a dot product are, by their number.
+
+o  after the largest exponent of the products; operands of products wait in rows and columns, which
+   many dot products share
+p  after products and the distances by which they are shifted
+c  after the sum, kept as two numbers
+s  after its carries are propagated and its magnitude is known
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MacConfig:
     """A fused dot product, as a MAC tensor core has them.
@@ -43,7 +54,7 @@ class MacConfig:
     operand        format of activations, and of weights unless `weights` names others
     weights        a name of `NARROW`: the multiplier is folded away; "" for floating point
     fraction_bits  F: addends are multiples of 2^(E - F), E being the step's largest exponent
-    stages         registers inside a dot product, 0 to 3
+    stages         registers inside a dot product, 0 to 4
 
     Any violation raises ConfigError with the field, its value and what would do.
     """
@@ -61,7 +72,7 @@ class MacConfig:
         if self.weights:
             named("weights", self.weights, NARROW)
         for name, smallest, largest in (
-            ("m", 1, 1024), ("n", 1, 4096), ("k", 2, 64), ("stages", 0, 3),
+            ("m", 1, 1024), ("n", 1, 4096), ("k", 2, 64), ("stages", 0, len(CUTS) - 1),
             ("fraction_bits", self.product_fraction_bits, 30),
         ):  # fmt: skip
             value = getattr(self, name)
@@ -86,6 +97,21 @@ class MacConfig:
     def numerics(self) -> Numerics:
         """How the core adds, for the golden model."""
         return Numerics(self.k, self.fraction_bits)
+
+    @property
+    def cuts(self) -> str:
+        """Places of the registers, of CUTS."""
+        return CUTS[self.stages]
+
+    @property
+    def early(self) -> bool:
+        """Whether exponents are looked at one step before products are made."""
+        return "o" in self.cuts
+
+    @property
+    def turns(self) -> int:
+        """Tiles that take turns in the sums: a sum is as many cycles under way."""
+        return 1 + sum(place in self.cuts for place in "pcs")
 
     @property
     def weight_shape(self) -> Shape:
@@ -174,6 +200,16 @@ class MacConfig:
         above = self.product_bits - self.product_fraction_bits
         return max(above, 1) + self.fraction_bits
 
+    @property
+    def distance_bits(self) -> int:
+        """Bits of the distance by which a term is shifted to the right.
+
+        From `addend_bits` on nothing is left of a term: larger ones need not be told apart.
+        """
+        top = self.fmt.largest_field * (1 if self.weights else 2)
+        base = max(top, FP32.largest_field - self.offset)
+        return min(base, top + self.addend_bits).bit_length()
+
 
 class MacLayouts:
     """The payload layouts of `config`; the first field at the least significant bit.
@@ -181,8 +217,13 @@ class MacLayouts:
     activations  m rows of k codes and control, one beat a step
     weights      n columns of k codes, one beat a step
     results      n columns of m FP32 sums
+    exponents    of k products
+    distances    of k terms below E
+    exponent     the field of a code, 1 for subnormals, and whether it is not zero
     row          k activations taken apart, and what they have in common
     column       k weights likewise
+
+    In a row and a column, `ahead` are the exponents of the step after that of `terms`.
     """
 
     def __init__(self, config: MacConfig) -> None:
@@ -196,7 +237,8 @@ class MacLayouts:
         self.weights = data.ArrayLayout(self.weight_codes, c.n)
         self.results = data.ArrayLayout(data.ArrayLayout(FP32.bits, c.m), c.n)
         infinite = {"infinite": 1} if c.fmt.infinities else {}
-        number = {"negative": 1, "field": c.fmt.exponent_bits, "nonzero": 1, **infinite}
+        zero = {"nonzero": 1} if not c.early or (c.zero_products and c.fmt.infinities) else {}
+        number = {"negative": 1, "field": c.fmt.exponent_bits, **zero, **infinite}
         triple = {"triple": c.fmt.significand_bits + 2} if any(3 in d for d in c.digits) else {}
         self.activation = data.StructLayout(
             {**number, "significand": c.fmt.significand_bits, **triple}
@@ -205,12 +247,17 @@ class MacLayouts:
         if c.weights:
             number = {"negative": 1, **({"nonzero": 1} if c.zero_products else {})}
         self.weight = data.StructLayout({**number, **lines})
-        highest = {"highest": c.fmt.exponent_bits, "nonzero": 1} if c.weights else {}
+        highest = {"highest": c.exponent_bits, "nonzero": 1} if c.weights else {}
+        self.exponents = data.ArrayLayout(c.exponent_bits, c.k)
+        self.distances = data.ArrayLayout(c.distance_bits, c.k)
+        self.exponent = data.StructLayout({"field": c.fmt.exponent_bits, "nonzero": 1})
+        early = c.early and not c.weights
+        ahead = {"ahead": data.ArrayLayout(self.exponent, c.k)} if early else {}
         self.row = data.StructLayout(
-            {"terms": data.ArrayLayout(self.activation, c.k), "nan": 1, **highest}
+            {"terms": data.ArrayLayout(self.activation, c.k), "nan": 1, **ahead, **highest}
         )
-        nan = {} if c.weights else {"nan": 1}
-        self.column = data.StructLayout({"terms": data.ArrayLayout(self.weight, c.k), **nan})
+        common = {} if c.weights else {"nan": 1, **ahead}
+        self.column = data.StructLayout({"terms": data.ArrayLayout(self.weight, c.k), **common})
 
     def signature(self, name: str) -> stream.Signature:
         """The valid/ready stream that carries the layout called `name`."""

@@ -1,7 +1,9 @@
 """Operands of fused dot products, taken apart: activations once a row, weights once a column.
 
-codes -> activation -> row of m --> all dot products of the row
-codes -> weight -> column of n ---> all dot products of the column
+codes -> registers -> activation -> row of m --> all dot products of the row
+codes -> registers -> weight -> column of n ---> all dot products of the column
+
+With a register before the products, exponents are of the step after that of the numbers.
 """
 
 # ruff: noqa: D102  (ports and elaborate keep the contract that the base class states)
@@ -10,12 +12,33 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from .mac_config import NARROW, MacConfig, MacUnit
 from .term import largest
 
-__all__ = ["Activation", "Column", "Row", "Weight"]
+__all__ = ["Activation", "Column", "Exponent", "Row", "Weight"]
+
+
+class Exponent(MacUnit):
+    """The exponent field of a code, 1 for subnormals, and whether it is not zero. Combinational."""
+
+    suffix = "field"
+    clocked = False
+
+    def ports(self) -> dict[str, Any]:
+        return {"code": In(self.config.fmt.bits), "exponent": Out(self.layouts.exponent)}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fmt = self.config.fmt
+        field = self.code[fmt.fraction_bits : -1]
+        m.d.comb += [
+            self.exponent.field.eq(Cat(field[0] | ~field.any(), field[1:])),
+            self.exponent.nonzero.eq(self.code[:-1].any()),
+        ]
+        return m
 
 
 class Activation(MacUnit):
@@ -101,74 +124,118 @@ def _decode(
         some.eq(fraction.any()),
         number.negative.eq(code[-1]),
         number.field.eq(Cat(field[0] | ~hidden, field[1:])),
-        number.nonzero.eq(hidden | some),
         significand.eq(Cat(fraction, hidden)),
     ]
+    if "nonzero" in number.shape().members:
+        m.d.comb += number.nonzero.eq(hidden | some)
     if fmt.infinities:
         m.d.comb += [number.infinite.eq(field.all() & ~some), nan.eq(field.all() & some)]
     else:
         m.d.comb += nan.eq(code[:-1].all())
 
 
-class Row(MacUnit):
+class Operands(MacUnit):
+    """Base of a row and a column: codes in registers, and what they become.
+
+    Cycle contract: codes come with `load`. With `config.early` exponents are taken from them, and
+    the next `move` takes them on to where numbers are taken apart and held.
+    """
+
+    def __init__(self, config: MacConfig, top: str, number: MacUnit) -> None:
+        self.number, self.exponent = number, Exponent(config, top)
+        ahead = config.early and not (config.weights and isinstance(number, Weight))
+        super().__init__(config, top, *([self.exponent] if ahead else []), number)
+
+    def operand(self, layout: Any, name: str) -> dict[str, Any]:
+        """Ports of codes of a layout and of what they become."""
+        move = {"move": In(1)} if self.config.early else {}
+        return {"codes": In(layout), "load": In(1), **move, name: Out(getattr(self.layouts, name))}
+
+    def loaded(self, m: Module) -> Any:
+        """The codes of the last step."""
+        held = Signal(self.codes.shape(), reset_less=True)
+        with m.If(self.load):
+            m.d.sync += held.eq(self.codes)
+        return held
+
+    def waiting(self, m: Module, value: Any, name: str) -> Any:
+        """A value, one move later if exponents are early."""
+        if not self.config.early:
+            return value
+        held = Signal.like(value, name=name, reset_less=True)
+        with m.If(self.move):
+            m.d.sync += held.eq(value)
+        return held
+
+    def exponents(self, m: Module, codes: Any) -> Any:
+        """The exponents of codes."""
+        found = Signal(data.ArrayLayout(self.layouts.exponent, self.config.k), name="exponents")
+        for i in range(self.config.k):
+            m.submodules[f"exponent_{i}"] = self.exponent.place(code=codes[i], exponent=found[i])
+        return found
+
+
+class Row(Operands):
     """The activations of a row, for all its dot products.
 
     With narrow weights, whose products have the exponents of activations: the largest of those.
-    Cycle contract: `row` is that of the codes in the last cycle with `load`.
     """
 
     suffix = "row"
 
     def __init__(self, config: MacConfig, top: str) -> None:
-        self.activation = Activation(config, top)
-        super().__init__(config, top, self.activation)
+        super().__init__(config, top, Activation(config, top))
 
     def ports(self) -> dict[str, Any]:
-        layouts = self.layouts
-        return {"codes": In(layouts.codes), "load": In(1), "row": Out(layouts.row)}
+        return self.operand(self.layouts.codes, "row")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held = Signal(self.layouts.codes, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += held.eq(self.codes)
-        nans = Signal(self.config.k)
-        terms = [self.row.terms[i] for i in range(self.config.k)]
-        for i, number in enumerate(terms):
-            m.submodules[f"activation_{i}"] = self.activation.place(
-                code=held[i], number=number, nan=nans[i]
+        c = self.config
+        codes, nans = self.loaded(m), Signal(c.k)
+        numbers = Signal(self.row.terms.shape())
+        for i in range(c.k):
+            m.submodules[f"activation_{i}"] = self.number.place(
+                code=codes[i], number=numbers[i], nan=nans[i]
             )
-        m.d.comb += self.row.nan.eq(nans.any())
-        if self.config.weights:
-            some, highest = largest(m, [(term.nonzero, term.field) for term in terms])
-            m.d.comb += [self.row.nonzero.eq(some), self.row.highest.eq(highest)]
+        m.d.comb += [
+            self.row.terms.eq(self.waiting(m, numbers, "terms")),
+            self.row.nan.eq(self.waiting(m, nans.any(), "nan")),
+        ]
+        first: Any = self.exponents(m, codes) if c.early else numbers
+        if c.weights:
+            some, highest = largest(m, [(first[i].nonzero, first[i].field) for i in range(c.k)])
+            m.d.comb += [
+                self.row.nonzero.eq(self.waiting(m, some, "some")),
+                self.row.highest.eq(self.waiting(m, highest, "highest")),
+            ]
+        elif c.early:
+            m.d.comb += self.row.ahead.eq(first)
         return m
 
 
-class Column(MacUnit):
-    """The weights of a column, for all its dot products. Cycle contract: as `Row`."""
+class Column(Operands):
+    """The weights of a column, for all its dot products."""
 
     suffix = "column"
 
     def __init__(self, config: MacConfig, top: str) -> None:
-        self.weight = Weight(config, top)
-        super().__init__(config, top, self.weight)
+        super().__init__(config, top, Weight(config, top))
 
     def ports(self) -> dict[str, Any]:
-        layouts = self.layouts
-        return {"codes": In(layouts.weight_codes), "load": In(1), "column": Out(layouts.column)}
+        return self.operand(self.layouts.weight_codes, "column")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held = Signal(self.layouts.weight_codes, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += held.eq(self.codes)
-        nans = Signal(self.config.k)
-        for i in range(self.config.k):
-            nan = {} if self.config.weights else {"nan": nans[i]}
-            m.submodules[f"weight_{i}"] = self.weight.place(
-                code=held[i], number=self.column.terms[i], **nan
-            )
-        if not self.config.weights:
-            m.d.comb += self.column.nan.eq(nans.any())
+        c = self.config
+        codes, nans = self.loaded(m), Signal(c.k)
+        numbers = Signal(self.column.terms.shape())
+        for i in range(c.k):
+            nan = {} if c.weights else {"nan": nans[i]}
+            m.submodules[f"weight_{i}"] = self.number.place(code=codes[i], number=numbers[i], **nan)
+        m.d.comb += self.column.terms.eq(self.waiting(m, numbers, "terms"))
+        if not c.weights:
+            m.d.comb += self.column.nan.eq(self.waiting(m, nans.any(), "nan"))
+            if c.early:
+                m.d.comb += self.column.ahead.eq(self.exponents(m, codes))
         return m

@@ -58,7 +58,7 @@ def mac_stimulus(
     c = config
     activations, codes, weights = operands(work, c, ordinary)
     wanted = matmul(activations, weights, c.fmt, c.numerics, bool(c.weights))
-    steps, turns = activations.shape[1] // c.k, c.stages + 1
+    steps, turns = activations.shape[1] // c.k, c.turns
     rounds = -(-cycles // (steps * turns))
     tiles = work.tiles(c.m, c.n, rounds * turns)
     beats: list[list[Words]] = [[], []]

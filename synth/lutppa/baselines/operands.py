@@ -12,15 +12,16 @@ multiples, tables, radix-4 digits, and the one number that corrects for a code's
 
 from __future__ import annotations
 
-from operator import add
-from typing import Any, ClassVar
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
-from lutcore.unit import BaseUnit, balanced
+from lutcore.unit import BaseUnit
 
-from .config import BaselineConfig, BaselineLayouts
+from .config import BaselineConfig
+from .layouts import BaselineLayouts
+from .tree import Columns
 
 __all__ = ["BaselineUnit", "Column", "ColumnRegisters", "Row", "RowRegisters"]
 
@@ -35,14 +36,12 @@ class BaselineUnit(BaseUnit):
 
 
 class Registers(BaselineUnit):
-    """Holds a payload while lanes read it.
-
-    held  name of the payload's layout
+    """Holds a payload, of the layout called `held`, while lanes read it.
 
     Cycle contract: what is at `i` in a cycle with `load` is at `o` from the next on.
     """
 
-    held: ClassVar[str]
+    held: str
 
     def ports(self) -> dict[str, Any]:
         layout = getattr(self.layouts, self.held)
@@ -58,17 +57,41 @@ class Registers(BaselineUnit):
 
 
 class RowRegisters(Registers):
-    """The operand of a row's lanes."""
+    """The operand of a row's lanes. `take`: there is a step; without it what is added is zero."""
 
     suffix = "row_registers"
     held = "operand"
 
+    def ports(self) -> dict[str, Any]:
+        c = self.config
+        gated = c.gates_rows or (c.gates_columns and c.correction_bits)
+        return super().ports() | ({"take": In(1)} if gated else {})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c = self.config
+        held = Signal(self.layouts.operand, reset_less=True)
+        with m.If(self.load):
+            m.d.sync += held.eq(self.i)
+        m.d.comb += self.o.eq(held)
+        if c.gates_rows:
+            bits = Value.cast(held)
+            m.d.comb += Value.cast(self.o).eq(bits & self.take.replicate(len(bits)))
+        elif c.gates_columns and c.correction_bits:
+            correction = held.correction.as_unsigned()
+            m.d.comb += self.o.correction.eq(correction & self.take.replicate(len(correction)))
+        return m
+
 
 class ColumnRegisters(Registers):
-    """The codes of a column."""
+    """The codes of a column, or its selections."""
 
     suffix = "column_registers"
-    held = "codes"
+
+    @property
+    def held(self) -> str:  # type: ignore[override]
+        """Name of the payload's layout."""
+        return "selections" if self.config.decodes_first else "codes"
 
 
 class Row(BaselineUnit):
@@ -84,20 +107,30 @@ class Row(BaselineUnit):
         m = Module()
         c = self.config
         values = [self.values[term] for term in range(c.terms)]
-        corrections = [-c.offset * balanced(list(values), add)] if c.offset else []
         if c.design == "mac":
+            corrections = Columns(m, c.correction_bits)
             for term, value in enumerate(values):
-                lines, correction = self._recoded(m, term, value.as_unsigned())
-                m.d.comb += self.operand.choices[term].eq(lines)
-                corrections.append(correction)
+                self._recode(m, term, value.as_unsigned(), corrections)
+            m.d.comb += self.operand.correction.eq(corrections.total())
         else:
+            if c.offset:
+                total = Signal(signed(c.activation_bits + (c.terms - 1).bit_length()), name="total")
+                m.d.comb += [
+                    total.eq(self._total(m, values, len(total))),
+                    self.operand.correction.eq(-c.offset * total),
+                ]
             for group in range(c.groups):
                 inputs = values[group * c.lookup_group :][: c.lookup_group]
                 for entry, value in enumerate(self._entries(m, group, inputs)):
                     m.d.comb += self.operand.choices[group][entry].eq(value)
-        if corrections:
-            m.d.comb += self.operand.correction.eq(balanced(corrections, add))
         return m
+
+    @staticmethod
+    def _total(m: Module, values: list[Value], width: int) -> Value:
+        columns = Columns(m, width)
+        for value in values:
+            columns.add_signed(0, value.as_unsigned())
+        return columns.total()
 
     def _entries(self, m: Module, group: int, values: list[Value]) -> list[Value]:
         """The entries of one lookup group, in the order of their lines."""
@@ -133,17 +166,15 @@ class Row(BaselineUnit):
             ]
         return entries
 
-    def _recoded(self, m: Module, term: int, value: Value) -> tuple[Value, Value]:
-        """Lines `one`, `two`, `minus` of an activation's radix-4 digits, and its correction.
+    def _recode(self, m: Module, term: int, value: Value, corrections: Columns) -> None:
+        """Lines `one`, `two`, `minus` of an activation's radix-4 digits, and their corrections.
 
         Digits are -1 .. 2 with a carry from each to the next, the uppermost -2 .. 2 with `minus`
-        as its sign. A lane takes -x as the complement of x in weight_bits + 1 bits, which is too
-        large by 2^(weight_bits + 1) - 1.
+        as its sign. A lane takes -x as the complement of x, which is too small by 1.
         """
         c = self.config
         lines: list[Value] = []
         carry: Value = Const(0, 1)
-        correction: list[Value] = []
         for place, _ in c.digits:
             low, high = value[place], value[place + 1]
             line = Signal(3, name=f"digit_{term}_{place}")
@@ -160,9 +191,8 @@ class Row(BaselineUnit):
                 two = Mux(high, ~low & ~carry, low & carry)
                 m.d.comb += line.eq(Cat(one, two, high & (one | two)))
             lines.append(line)
-            correction.append(line[2] << place)
-        negative = balanced(correction, add)
-        return Cat(*lines), negative - (negative << (c.weight_bits + 1))
+            corrections.add(place, line[2])
+        m.d.comb += self.operand.choices[term].eq(Cat(*lines))
 
 
 def _signed_sums(values: list[Value]) -> list[Value]:
@@ -177,24 +207,23 @@ class Column(BaselineUnit):
     """What a column's codes tell its lanes, once for all rows. Combinational.
 
     One line for every entry of a digit, all low where nothing is selected; `negate` where the
-    table holds half of the sums.
+    table holds half of the sums. `take`: there is a step; without it nothing is selected.
     """
 
     suffix = "column"
     clocked = False
 
     def ports(self) -> dict[str, Any]:
-        return {"codes": In(self.layouts.codes), "selections": Out(self.layouts.selections)}
+        take = {"take": In(1)} if self.config.gates_columns else {}
+        return {"codes": In(self.layouts.codes), **take, "selections": Out(self.layouts.selections)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
         if c.design == "mac":
-            # Two's complement plus 2^(weight_bits - 1); the row corrects for it.
-            for term in range(c.terms):
-                code = self.codes[term]
-                m.d.comb += self.selections[term].eq(Cat(code[:-1], ~code[-1]))
+            m.d.comb += self.selections.eq(self.codes)
             return m
+        take = self.take if c.gates_columns else Const(1, 1)
         for group in range(c.groups):
             codes = [self.codes[group * c.lookup_group + i] for i in range(c.lookup_group)]
             code, negate = Cat(*codes), Const(0, 1)
@@ -216,7 +245,7 @@ class Column(BaselineUnit):
                     lines += [code == i if i else ~code.any() for i in range(count)]
                 else:
                     lines += [digit == i for i in range(1, count + 1)]
-            m.d.comb += self.selections[group].lines.eq(Cat(*lines))
+            m.d.comb += self.selections[group].lines.eq(Cat(*(line & take for line in lines)))
             if c.folded:
-                m.d.comb += self.selections[group].negate.eq(negate)
+                m.d.comb += self.selections[group].negate.eq(negate & take)
         return m

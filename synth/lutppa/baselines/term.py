@@ -6,7 +6,7 @@ from __future__ import annotations
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
@@ -14,20 +14,16 @@ from lutcore.unit import balanced
 
 from .compress import columns_sum
 from .mac_config import MacConfig, MacUnit
+from .tree import Columns
 
-__all__ = ["Align", "Product", "distance_bits", "largest", "right"]
+__all__ = ["Align", "Product", "base_shape", "largest", "right"]
 
 FINE_BITS = 3
 
 
-def distance_bits(config: MacConfig) -> int:
-    """Bits of the distance by which a term is shifted to the right.
-
-    From `addend_bits` on nothing is left of a term: larger distances need not be told apart.
-    """
-    top = config.fmt.largest_field * (1 if config.weights else 2)
-    base = max(top, FP32.largest_field - config.offset)
-    return min(base, top + config.addend_bits).bit_length()
+def base_shape(config: MacConfig) -> Shape:
+    """E as a product's exponent, which may be below 0."""
+    return Shape.cast(range(min(config.lowest, 0), FP32.special_field + abs(config.offset) + 1))
 
 
 class Product(MacUnit):
@@ -53,7 +49,7 @@ class Product(MacUnit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        columns: list[list[Value]] = [[] for _ in range(c.product_bits)]
+        partials: list[Value] = []
         lines = list(self.lines)
         single = Cat(self.significand, Const(0, 2))
         multiples = {1: single, 2: Cat(Const(0, 1), self.significand, Const(0, 1))}
@@ -65,10 +61,22 @@ class Product(MacUnit):
             partial = Signal(width, name=f"partial_{index}")
             choices = [multiples[value][:width] & lines.pop(0).replicate(width) for value in values]
             m.d.comb += partial.eq(balanced(choices, or_))
+            partials.append(partial)
+        m.d.comb += self.product.eq(self._sum(m, partials))
+        return m
+
+    def _sum(self, m: Module, partials: list[Value]) -> Value:
+        """The sum of partial products; for a clock as a tree, else with the fewest inverters."""
+        if self.config.stages:
+            tree = Columns(m, self.config.product_bits)
+            for index, partial in enumerate(partials):
+                tree.add(2 * index, partial)
+            return tree.total()
+        columns: list[list[Value]] = [[] for _ in range(self.config.product_bits)]
+        for index, partial in enumerate(partials):
             for place, bit in enumerate(partial):
                 columns[2 * index + place].append(bit)
-        m.d.comb += self.product.eq(columns_sum(m, columns, "sum"))
-        return m
+        return columns_sum(m, columns, "sum")
 
 
 class Align(MacUnit):
@@ -84,7 +92,7 @@ class Align(MacUnit):
         c = self.config
         return {
             "product": In(unsigned(c.product_bits)),
-            "distance": In(unsigned(distance_bits(c))),
+            "distance": In(unsigned(c.distance_bits)),
             "negative": In(1),
             "addend": Out(unsigned(c.addend_bits)),
         }

@@ -41,9 +41,9 @@ class Columns:
         """Add a number that is known now; all of them make one row of bits."""
         self._constant += value
 
-    def total(self) -> Value:
-        """The sum; nothing can be added after it."""
-        rows: list[list[Value]] = [[], []]
+    def rows(self) -> tuple[list[Value], list[Value]]:
+        """Two numbers with this sum, bit by bit; nothing can be added after it."""
+        rows: tuple[list[Value], list[Value]] = ([], [])
         carried = False
         for place, column in enumerate(self._bits):
             if self._constant >> place & 1:
@@ -62,4 +62,9 @@ class Columns:
             carried |= len(column) == 2
             for row, bit in zip(rows, [bit for _, bit in column] + 2 * [Const(0, 1)], strict=False):
                 row.append(bit)
-        return (Cat(*rows[0]) + Cat(*rows[1]))[: self.width]
+        return rows
+
+    def total(self) -> Value:
+        """The sum; nothing can be added after it."""
+        x, y = self.rows()
+        return (Cat(*x) + Cat(*y))[: self.width]

@@ -25,6 +25,7 @@ def _small(design: str, coding: str, terms: int, **more: int) -> BaselineConfig:
 CONFIGURATIONS: dict[str, BaselineConfig] = {
     "mac": _small("mac", "integer", 4),
     "mac-8": _small("mac", "integer", 8),
+    "mac-1": _small("mac", "integer", 8, stages=1),
     "mac-4x8": _small("mac", "integer", 3, activation_bits=8, weight_bits=4),
     "mac-16x8": _small("mac", "integer", 2, activation_bits=16, weight_bits=8),
     "mac-4x16": _small("mac", "integer", 2, activation_bits=4, weight_bits=16, psum_bits=32),
@@ -40,9 +41,14 @@ CONFIGURATIONS: dict[str, BaselineConfig] = {
     "native-3": _small("native", "unsigned", 4, weight_bits=3),
     "native-4": _small("native", "integer", 4, weight_bits=4),
     "native-5": _small("native", "odd", 2, weight_bits=5, activation_bits=6),
+    "native-enable": _small("native", "odd", 4, weight_bits=1, lane_enable=1),
+    "native-1-1": _small("native", "odd", 4, weight_bits=1, stages=1),
+    "native-4-1": _small("native", "integer", 4, weight_bits=4, stages=1),
     "native-ternary": _small("native", "ternary", 6, weight_bits=2),
     "full-2": _small("full", "unsigned", 4, lookup_group=2, weight_bits=3),
     "full-3": _small("full", "odd", 6, lookup_group=3, weight_bits=2, readers=1),
+    "add-2-1": _small("add", "odd", 4, weight_bits=2, stages=1),
+    "full-4-1": _small("full", "unsigned", 4, lookup_group=4, weight_bits=2, stages=1),
     "full-4": _small("full", "unsigned", 4, lookup_group=4, weight_bits=2),
     "half-4": _small("half", "odd", 8, lookup_group=4, weight_bits=2),
     "half-3": _small("half", "odd", 3, lookup_group=3, weight_bits=1, readers=1),
@@ -63,13 +69,13 @@ MAC_CONFIGURATIONS: dict[str, MacConfig] = {
     "bf16-0": MacConfig(m=2, n=1, k=5, operand="bf16"),
     "e4m3": MacConfig(m=2, n=2, k=4, operand="e4m3"),
     "e4m3-13": MacConfig(m=2, n=1, k=8, operand="e4m3", fraction_bits=13, stages=1),
-    "e5m2": MacConfig(m=1, n=2, k=4, operand="e5m2", stages=2),
+    "e5m2": MacConfig(m=1, n=2, k=4, operand="e5m2", stages=4),
     **{
-        f"fp16-{name}": MacConfig(m=2, n=2, k=4, weights=name, stages=index % 4)
+        f"fp16-{name}": MacConfig(m=2, n=2, k=4, weights=name, stages=index % 5)
         for index, name in enumerate(NARROW)
     },
     "bf16-w2": MacConfig(m=1, n=2, k=4, operand="bf16", weights="w2"),
-    "e4m3-w1": MacConfig(m=1, n=2, k=8, operand="e4m3", weights="w1"),
+    "e4m3-w1": MacConfig(m=1, n=2, k=8, operand="e4m3", weights="w1", stages=3),
     "e5m2-int4": MacConfig(m=1, n=2, k=4, operand="e5m2", weights="int4", stages=1),
 }
 """Every format, every narrow weight, every number of stages."""

@@ -60,10 +60,10 @@ async def random_blocks(dut: Any) -> None:
 
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """Psums two cycles after the last step of a block, and no idle cycle between blocks."""
+    """Psums 2 + stages cycles after the last step of a block, and no idle cycle between blocks."""
     config, rng = BaselineConfig.from_json(configuration()), np.random.default_rng(22)
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats, steps = traffic(lambda: _block(rng, config), 12)
     taken = await moves(bench, beats)
     ends = np.cumsum(steps) - 1
-    assert bench.outputs["o_psums"].moves == [taken[end] + 2 for end in ends]
+    assert bench.outputs["o_psums"].moves == [taken[end] + 2 + config.stages for end in ends]

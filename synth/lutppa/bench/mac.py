@@ -43,27 +43,37 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], fmt: FloatFormat) 
     return codes
 
 
-def distant(rng: np.random.Generator, a: NDArray[Any], b: NDArray[Any], config: MacConfig) -> None:
-    """Gives products of the first column exponents about F below that of one product in a step.
+def below(rng: np.random.Generator, length: int, config: MacConfig) -> NDArray[np.int64]:
+    """How far exponents of products [length] are to be below that of one in their step: about F.
 
     Where alignment shifts out all but the last bits; random exponents hardly ever do that.
     """
+    away = config.fraction_bits + rng.integers(-4, 5, length)
+    away[int(rng.integers(config.k)) :: config.k] = 0
+    return away
+
+
+def with_fields(codes: NDArray[Any], fields: Any, fmt: FloatFormat) -> NDArray[Any]:
+    """Codes with these exponent fields, as far as they are of finite numbers."""
+    kept = codes & ~(fmt.special_field << fmt.fraction_bits)
+    return kept | np.clip(fields, 0, fmt.largest_field - 1) << fmt.fraction_bits
+
+
+def distant(rng: np.random.Generator, a: NDArray[Any], b: NDArray[Any], config: MacConfig) -> None:
+    """Gives products of the first column exponents as `below` has them."""
     c, fmt = config, config.fmt
     length, top = a.shape[1], fmt.largest_field - 1
-    total = top if c.weights else 2 * top
-    target = total - c.fraction_bits + rng.integers(-4, 5, length)
-    target[int(rng.integers(c.k)) :: c.k] = total
+    target = (top if c.weights else 2 * top) - below(rng, length, c)
     own = 0 if c.weights else np.clip(target // 2 + rng.integers(-2, 3, length), 1, top)
-    for codes, fields in ((a, np.clip(target - own, 0, top)), (b[:1], own)):
-        if codes is a or not c.weights:
-            kept = codes & ~(fmt.special_field << fmt.fraction_bits)
-            codes[...] = kept | fields << fmt.fraction_bits
+    a[...] = with_fields(a, target - own, fmt)
+    if not c.weights:
+        b[:1] = with_fields(b[:1], own, fmt)
 
 
 def _round(rng: np.random.Generator, config: MacConfig) -> dict[str, list[int]]:
     """One sum of every tile that takes turns."""
     c = config
-    steps, tiles = int(rng.integers(1, LONGEST + 1)), c.stages + 1
+    steps, tiles = int(rng.integers(1, LONGEST + 1)), c.turns
     length = steps * c.k
     activations = [numbers(rng, (c.m, length), c.fmt) for _ in range(tiles)]
     if c.weights:
@@ -106,6 +116,6 @@ async def cycle_contract(dut: Any) -> None:
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats, steps = traffic(lambda: _round(rng, config), 12)
     taken = await moves(bench, beats)
-    tiles = config.stages + 1
+    tiles = config.turns
     ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
     assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.stages for end in ends]

@@ -10,7 +10,7 @@ import numpy as np
 from lutppa.baselines.dequantise import CoreConfig
 from lutppa.baselines.golden_mac import dequantised, matmul, narrow_codes
 from lutppa.baselines.mac_config import NARROW
-from lutppa.bench.mac import LONGEST, numbers
+from lutppa.bench.mac import LONGEST, below, numbers, with_fields
 from lutppa.bench.rounds import configuration, moves, traffic
 from lutverif.bench.payloads import join
 from lutverif.bench.streams import Bench
@@ -21,7 +21,7 @@ INPUTS, OUTPUTS = ("i_activations", "i_weights", "i_scales"), ("o_results",)
 def _round(rng: np.random.Generator, config: CoreConfig) -> dict[str, list[int]]:
     """One sum of every tile that takes turns, in groups of any length; tiles share the scales."""
     c, mac = config, config.mac
-    steps, tiles = int(rng.integers(1, LONGEST + 1)), mac.stages + 1
+    steps, tiles = int(rng.integers(1, LONGEST + 1)), mac.turns
     length = steps * mac.k
     ends = np.r_[rng.random(steps - 1) < 0.4, True]
     group = np.repeat(np.cumsum(ends) - ends, mac.k)
@@ -30,6 +30,13 @@ def _round(rng: np.random.Generator, config: CoreConfig) -> dict[str, list[int]]
     zeros = rng.integers(-half, half or 1, (mac.n, ends.sum()))
     activations = [numbers(rng, (mac.m, length), mac.fmt) for _ in range(tiles)]
     digits = [rng.choice(NARROW[c.codes], (mac.n, length)) for _ in range(tiles)]
+    if rng.random() < 0.3:  # products of the first column, at the edge of alignment
+        for a, d in zip(activations, digits, strict=True):
+            (weights,) = dequantised(d[:1], scales[:1, group], zeros[:1, group], mac.fmt)
+            fields = weights >> mac.fmt.fraction_bits & mac.fmt.special_field
+            away = below(rng, length, mac)
+            leaders = np.repeat(fields[away == 0], mac.k)
+            a[...] = with_fields(a, mac.fmt.largest_field - 1 + leaders - fields - away, mac.fmt)
     beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
     for scale, zero in zip(scales.T, zeros.T, strict=True):
         pairs = [
@@ -65,6 +72,6 @@ async def cycle_contract(dut: Any) -> None:
     bench = Bench(dut, INPUTS, OUTPUTS)
     beats, steps = traffic(lambda: _round(rng, config), 12)
     taken = await moves(bench, beats)
-    tiles = config.mac.stages + 1
+    tiles = config.mac.turns
     ends = [end - tiles + tile for end in np.cumsum(steps) for tile in range(tiles)]
     assert bench.outputs["o_results"].moves == [taken[end] + 2 + config.mac.stages for end in ends]

@@ -78,7 +78,7 @@ def integer(design: str, role: str) -> Callable[[dict[str, Any]], Built]:
             broadcasts=(
                 Broadcast("tables", "lane", ("operand",), "n"),
                 Broadcast("weights", "lane", ("selections",), "m"),
-                Broadcast("control", "lane", ("enable", "clear", "shift"), "m n"),
+                Broadcast("control", "lane", ("keep", "shift", "move", "enable"), "m n"),
             ),
             parts={
                 # Multiples and digits of a row; of a lookup core the sums in its tables.

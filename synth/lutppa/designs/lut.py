@@ -38,8 +38,8 @@ def split(values: dict[str, Any]) -> dict[str, Any]:
 def lut(values: dict[str, Any]) -> Built:
     """The product: a preset, or m and n, and any other field of TensorCoreConfig.
 
-    All in counts a register for the weights, which the core reads from its stream: an opponent
-    holds its own as well.
+    All in counts a register for the weights, which a core without `pipeline` reads from its stream:
+    an opponent holds its own as well.
     """
     fields = {f.name for f in dataclasses.fields(TensorCoreConfig)} - {"name"}
     known("lut", values, fields | {"preset"})
@@ -71,7 +71,7 @@ def lut(values: dict[str, Any]) -> Built:
             Broadcast("control", "lane", ("keep", "shift"), "m n"),
         ),
         parts={"precompute": ("precompute",), "tables": ("table",), "rescale": ("rescale",)},
-        beside=(("weights", _codes(config), config.n),),
+        beside=() if config.pipeline else (("weights", _codes(config), config.n),),
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import cocotb
-from cocotbext.axi import AxiBus, AxiSlave
 
+from .axi_memory import SlaveMemory
 from .axi_runner import Watch, parameters
 from .payloads import join
 from .streams import Bench
@@ -17,50 +15,17 @@ from .streams import Bench
 MEMORY_BYTES = 1 << 16
 
 
-class _Memory:
-    """What the slave reads and writes; a few blocks answer with SLVERR."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.content = bytearray(rng.randbytes(MEMORY_BYTES))
-        self.bad: set[int] = set()
-
-    def _check(self, address: int) -> None:
-        if address // 64 in self.bad:
-            raise ValueError("a bad block")
-
-    async def read(self, address: int, length: int) -> bytes:
-        self._check(address)
-        return bytes(self.content[address : address + length])
-
-    async def write(self, address: int, content: bytes) -> None:
-        self._check(address)
-        self.content[address : address + len(content)] = content
-
-
-def _pauses(rng: random.Random, rate: float) -> Iterator[bool]:
-    while True:
-        yield rng.random() < rate
-
-
 @cocotb.test()
 async def copies(dut: Any) -> None:
     """Blocks of any length and place are copied, bad blocks are not and are reported; stalls."""
     port = parameters().port
     rng = random.Random(21)
-    logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)
-    memory = _Memory(rng)
-    slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=memory)
-    assert slave.write_if and slave.read_if
-    channels = [
-        slave.write_if.aw_channel, slave.write_if.w_channel, slave.write_if.b_channel,
-        slave.read_if.ar_channel, slave.read_if.r_channel,
-    ]  # fmt: skip
+    memory = SlaveMemory(dut, rng.randbytes(MEMORY_BYTES))
     bench = Bench(dut, ("i_copies",), ("o_done",), agents=[Watch(dut)])
     await bench.reset(4)
     for index in range(60):
         rate = (0.0, 0.3, 0.7, 0.9)[index % 4]
-        for channel in channels:
-            channel.set_pause_generator(_pauses(rng, rate * rng.random()))
+        memory.pause(rng, rate)
         bench.stall(0.2, 0.5)
         memory.bad = {rng.randrange(MEMORY_BYTES // 64) for _ in range(20 * (index % 3))}
         most = min(rng.choice((1, 4, 40, 150)), 1 << port.length_bits)

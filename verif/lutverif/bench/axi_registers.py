@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from systemrdl.node import AddrmapNode, FieldNode, RegNode
 
 from lutcore.axi.rdl import elaborate
 
+from .axi_memory import channels, pauses
 from .axi_runner import Watch, bench_settings
 from .streams import Bench
 
@@ -125,19 +125,6 @@ class _Model:
         )
 
 
-def _pauses(rng: random.Random, rate: float) -> Iterator[bool]:
-    while True:
-        yield rng.random() < rate
-
-
-def _channels(master: AxiLiteMaster) -> list[Any]:
-    assert master.write_if and master.read_if
-    return [
-        master.write_if.aw_channel, master.write_if.w_channel, master.write_if.b_channel,
-        master.read_if.ar_channel, master.read_if.r_channel,
-    ]  # fmt: skip
-
-
 async def _clock(bench: Bench) -> None:
     while True:
         await bench.clock()
@@ -172,13 +159,13 @@ async def random_accesses(dut: Any) -> None:
     cocotb.start_soon(_clock(bench))
     writable = [address for address, node in model.registers.items() if node.has_sw_writable]
     addresses = [*model.registers, *2 * writable, 0x1C, 0x3C, 0x7FC, PAGE_BYTES - 4]
-    channels = _channels(master)
+    buses = channels(master)
     pending = next(a for a in writable if model.registers[a].inst_name == "interrupt_pending")
     unmapped = partial = 0
     for index in range(OPERATIONS):
         if index % 50 == 0:
-            for channel in channels:
-                channel.set_pause_generator(_pauses(rng, rng.choice((0.0, 0.4, 0.9))))
+            for channel in buses:
+                channel.set_pause_generator(pauses(rng, rng.choice((0.0, 0.4, 0.9))))
         kind = rng.randrange(8)
         address = rng.choice(writable if kind == 0 else addresses)
         if kind < 3:
@@ -240,8 +227,8 @@ async def reads_beside_writes(dut: Any) -> None:
     bench = Bench(dut, (), (), agents=[_Hardware(dut)])
     await bench.reset(4)
     cocotb.start_soon(_clock(bench))
-    for channel in _channels(master):
-        channel.set_pause_generator(_pauses(rng, 0.4))
+    for channel in channels(master):
+        channel.set_pause_generator(pauses(rng, 0.4))
     length = 0x38
     written = 0
     for _ in range(150):

@@ -12,14 +12,25 @@ from typing import Any
 from lutcore import TensorCoreConfig
 from lutcore.axi import AxiParameters, ControlRegisters, StreamCore
 from lutcore.axi.registers import RegisterMap
+from lutcore.engine.axi import EngineAxi
 from lutcore.export import unit_design
 from lutcore.memory_port import MemoryPort
+from lutverif.engine_soak import CONFIGURATIONS
 
 from .memory_copy import MemoryCopy
 from .monitored import FAULTS, Monitored, Trace, master, monitored, verilog
 from .runner import CONFIGURATION, run_unit
 
-__all__ = ["BENCHES", "Watch", "bench_settings", "parameters", "run", "run_registers", "run_stream"]
+__all__ = [
+    "BENCHES",
+    "Watch",
+    "bench_settings",
+    "parameters",
+    "run",
+    "run_engine",
+    "run_registers",
+    "run_stream",
+]
 
 BENCHES: dict[str, Callable[[AxiParameters], Monitored]] = {
     "axi_master": master,
@@ -86,6 +97,14 @@ def run_registers(registers: RegisterMap, counters_from: int = 0) -> int:
     text = verilog(unit).replace(f"64'h{0:016x}", f"64'h{counters_from:016x}")
     settings = json.dumps({"rdl": registers.systemrdl(), "counters_from": counters_from})
     return run_unit("lutverif.bench.axi_registers", unit, text, settings, registers.name)
+
+
+def run_engine(name: str) -> int:
+    """Runs the bench of `EngineAxi` on an engine of `engine_soak.CONFIGURATIONS`; as `run`."""
+    engine = EngineAxi(CONFIGURATIONS[name])
+    unit = monitored(engine, engine.parameters)
+    settings = json.dumps({"engine": name})
+    return run_unit("lutverif.bench.axi_engine", unit, verilog(unit), settings, f"engine {name}")
 
 
 def run_stream(config: TensorCoreConfig) -> int:

@@ -23,12 +23,16 @@ INPUTS = ("i_passes", "i_activations", "i_weights", "i_scales")
 OUTPUTS = ("o_outputs",)
 
 
+def _inputs(config: TensorCoreConfig) -> tuple[str, ...]:
+    return INPUTS + ("i_addends",) * config.addends
+
+
 def core_beats(
     items: list[Pass], config: TensorCoreConfig, rng: np.random.Generator
 ) -> dict[str, list[int]]:
     """The beats of every stream for a sequence of passes, by the stream's name."""
     payloads = Payloads(config)
-    beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
+    beats: dict[str, list[int]] = {name: [] for name in (*_inputs(config), *OUTPUTS)}
     acc: Any = None
     for item in items:
         raw = item.kind.output == "int32"
@@ -36,6 +40,9 @@ def core_beats(
         _, exponent, nonfinite = golden.precompute(item.activations, item.fmt, config)
         if item.kind.first:
             acc = np.zeros((config.m, config.n), np.int32 if raw else np.float32)
+            if item.kind.addend:
+                acc = stimulus.addends(rng, acc.shape, item.kind.output)
+                beats["i_addends"] += payloads.addends(acc.view(np.uint32))
         for turn in range(1 + item.offset):
             scale = stimulus.scales(rng, (config.n,), SCALES[item.scale])
             zero = stimulus.zeros(rng, (config.n,), config)
@@ -57,7 +64,7 @@ def core_beats(
 async def random_passes(dut: Any) -> None:
     """Formats, planes, weighting and lengths change from pass to pass; stalls; resets."""
     config, rng = configuration(), np.random.default_rng(13)
-    bench = Bench(dut, INPUTS, OUTPUTS)
+    bench = Bench(dut, _inputs(config), OUTPUTS)
 
     def traffic() -> dict[str, list[int]]:
         kinds = [
@@ -74,8 +81,8 @@ async def cycle_contract(dut: Any) -> None:
     `round_cycles` a round, without gaps, activations sent or kept."""
     config, rng = configuration(), np.random.default_rng(14)
     fill = TensorCore(config).fill
-    bench = Bench(dut, INPUTS, OUTPUTS)
-    columns = max(config.n // config.rescale_columns, 3 if config.pipeline else 2)
+    bench = Bench(dut, _inputs(config), OUTPUTS)
+    columns = max(config.n // config.rescale_columns, (2, 3, 3, 4)[config.pipeline])
     full = config.block // config.k
     most = config.weight_bits
     output = next(name for name in config.outputs if name != "int32")
@@ -88,15 +95,16 @@ async def cycle_contract(dut: Any) -> None:
                 stimulus.activations(rng, fmt, config.m, steps * config.k),
                 np.ones((planes, config.n, steps * config.k), np.int8),
                 False,
-                Kind(output=output),
+                Kind(output=output, addend=config.addends),
                 offset=offset,
                 scale=config.scales[0],
             )
             count = 8
             bench.send(core_beats([item, *[replace(item, keep=keep)] * (count - 1)], config, rng))
             await bench.finish()
-            lanes = bench.inputs["i_weights"].moves
-            assert lanes[0] - bench.inputs["i_activations"].moves[steps - 1] == fill
+            # With `pipeline` the first weights wait for the lanes in a register.
+            weights = bench.inputs["i_weights"].moves[1 if config.pipeline else 0]
+            assert weights - bench.inputs["i_activations"].moves[steps - 1] == fill
             outputs = bench.outputs["o_outputs"].moves
             beats = config.n // config.rescale_columns
             period = max(planes * steps, columns * (1 + offset))

@@ -5,7 +5,7 @@ Sums that would round differently by way of FP32 are compared with exact rationa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -216,7 +216,13 @@ def _scale_codes(scale: NDArray[np.float32], config: TensorCoreConfig, bits: int
 
 
 async def _run(
-    dut: Any, name: str, o: Operands, output: str | None, want: list[int], stalls: float = 0.0
+    dut: Any,
+    name: str,
+    o: Operands,
+    output: str | None,
+    want: list[int],
+    stalls: float = 0.0,
+    empty: Sequence[bool] = (),
 ) -> None:
     """`output` None: an accumulation in FP32, while `output` is anything but int32."""
     config, rng = configuration(), np.random.default_rng(16)
@@ -237,8 +243,9 @@ async def _run(
             dut.scale.value = scales[cycle]
             dut.exponent.value = exponent & exponent_mask
             dut.nonfinite.value = int(nonfinite)
+            dut.empty.value = int(cycle < len(empty) and empty[cycle])
             index = config.outputs.index(output) if output else int(rng.choice(floats))
-            dut.output.value, dut.last.value = index, int(output is not None)
+            dut.output_format.value, dut.last.value = index, int(output is not None)
         if 0 <= cycle - delay < count:
             dut.addend.value = rows[cycle - delay][3]
         await Timer(5, "ns")
@@ -308,3 +315,24 @@ async def stalled(dut: Any) -> None:
     dut.rst.value = 0
     operands = _Corners(configuration(), 300).batch((110, 140), (90, 170))
     await _run(dut, "stalled", operands, None, _expected(operands, None).tolist(), 0.5)
+
+
+@cocotb.test()
+async def empty_beats(dut: Any) -> None:
+    """Addends come out as they went in, whatever the other operands are; NaN as the one NaN,
+    zeros as +0."""
+    dut.rst.value = 0
+    config, rng = configuration(), np.random.default_rng(17)
+    corners = _Corners(config, 300)
+    batches = {name: operands for name, operands in corners if "special" in name or "zero" in name}
+    for name, operands in batches.items():
+        empty = rng.random(corners.size) < 0.5
+        size = operands.acc & ~np.uint32(1 << 31)
+        kept = np.where(size > INFINITY, NAN, np.where(size == 0, 0, operands.acc))
+        want = np.where(empty, kept, _expected(operands, None))
+        await _run(dut, name, operands, None, want.tolist(), 0.3, empty.tolist())
+    if config.raw:
+        operands = corners.raw()
+        empty = rng.random(corners.size) < 0.5
+        want = np.where(empty, operands.acc, _expected(operands, "int32"))
+        await _run(dut, "raw", operands, "int32", want.tolist(), 0.3, empty.tolist())

@@ -8,7 +8,7 @@ Nothing here is taken from the RTL's layouts, so that a wrong layout shows. The 
 
 control is `clear`, `shift`, `restart_sum`, `end`; scaling is m exponents e, m bits `nonfinite`, the
 sum of what the planes weigh where tables hold subset sums, and the `offset`, `scale`, `first`,
-`last`, `output` of the pass.
+`addend` (of a core with addends), `last`, `output` of the pass.
 """
 
 from __future__ import annotations
@@ -48,11 +48,15 @@ def _index(names: tuple[str, ...], name: str) -> Field:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a pass is to its output: the first of its passes, the last, in which format it ends."""
+    """What a pass is to its output: the first of its passes, the last, in which format it ends.
+
+    addend  with `first`: accumulators start from addends
+    """
 
     first: bool = True
     last: bool = True
     output: str = "fp32"
+    addend: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Payloads:
             (item.offset, 1),
             _index(self.config.scales, item.scale),
             (item.kind.first, 1),
+            *[(item.kind.addend, 1)] * self.config.addends,
             (item.kind.last, 1),
             _index(self.config.outputs, item.kind.output),
         ]
@@ -232,6 +237,13 @@ class Payloads:
         return [
             join(*(field for column in columns[start : start + size] for field in column))
             for start in range(0, c.n, size)
+        ]
+
+    def addends(self, codes: NDArray[np.uint32]) -> list[int]:
+        """`i_addends`: the beats of the codes [m, n]."""
+        size = self.config.rescale_columns
+        return [
+            join((codes[:, start : start + size].T, 32)) for start in range(0, self.config.n, size)
         ]
 
     def outputs(self, results: NDArray[Any], fmt: str) -> list[int]:

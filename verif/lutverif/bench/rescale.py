@@ -21,6 +21,10 @@ from .streams import Bench
 INPUTS, OUTPUTS = ("i_psums", "i_scales"), ("o_outputs",)
 
 
+def _inputs(config: TensorCoreConfig) -> tuple[str, ...]:
+    return INPUTS + ("i_addends",) * config.addends
+
+
 def _bounded(rng: np.random.Generator, shape: tuple[int, ...], limit: int) -> Any:
     """Integers within -limit..limit: of any size, or the extremes."""
     if rng.random() < 0.2:
@@ -41,7 +45,7 @@ class _Passes:
     def beats(self, kinds: list[Kind], offset: bool | None = None) -> dict[str, list[int]]:
         """Passes of `kinds`, with a second round of scales or not, as it comes."""
         c, rng = self.config, self.rng
-        beats: dict[str, list[int]] = {name: [] for name in (*INPUTS, *OUTPUTS)}
+        beats: dict[str, list[int]] = {name: [] for name in (*_inputs(c), *OUTPUTS)}
         acc: Any = None
         for kind in kinds:
             raw = kind.output == "int32"
@@ -68,6 +72,9 @@ class _Passes:
                 exponent[nonfinite] = 0
             if kind.first:
                 acc = np.zeros((c.m, c.n), np.int32 if raw else np.float32)
+                if kind.addend:
+                    acc = stimulus.addends(rng, acc.shape, kind.output)
+                    beats["i_addends"] += self.payloads.addends(acc.view(np.uint32))
             for turn in range(rounds):
                 scale = stimulus.scales(rng, (c.n,), SCALES[name])
                 if rng.random() < 0.1:  # refused offline, and NaN here
@@ -108,7 +115,7 @@ async def random_passes(dut: Any) -> None:
     """Outputs of several passes and rounds, raw or scaled; stalls; resets in the middle."""
     config = configuration()
     passes = _Passes(config, np.random.default_rng(11))
-    bench = Bench(dut, INPUTS, OUTPUTS)
+    bench = Bench(dut, _inputs(config), OUTPUTS)
     await bench.exercise(lambda: passes.beats(passes.kinds(6)), 36)
 
 
@@ -117,16 +124,17 @@ async def cycle_contract(dut: Any) -> None:
     """A round takes `round_cycles`; outputs come `latency` cycles after the last scales."""
     config = configuration()
     latency = Rescale(config, "top").latency
-    bench = Bench(dut, INPUTS, OUTPUTS)
+    bench = Bench(dut, _inputs(config), OUTPUTS)
     beats = config.n // config.rescale_columns
-    period = max(beats, 3 if config.pipeline else 2)
+    period = max(beats, (2, 3, 3, 4)[config.pipeline])
     output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))
         await bench.reset()
         before = {name: len(stream.moves) for name, stream in bench.inputs.items()}
         given = len(bench.outputs["o_outputs"].moves)
-        bench.send(passes.beats([Kind(output=output)] * 6, offset=rounds == 2))
+        kind = Kind(output=output, addend=config.addends)
+        bench.send(passes.beats([kind] * 6, offset=rounds == 2))
         await bench.finish()
         taken = bench.inputs["i_scales"].moves[before["i_scales"] :]
         ends = [
@@ -141,3 +149,8 @@ async def cycle_contract(dut: Any) -> None:
         assert starts == list(range(starts[0], starts[0] + count * period, period)), starts
         psums = bench.inputs["i_psums"].moves[before["i_psums"] :]
         assert psums[1:] == taken[rounds * beats - 1 :: rounds * beats][:-1]
+        if config.addends:
+            delay = 3 if config.pipeline == 2 else 2
+            first = [start + beat for start in starts[::rounds] for beat in range(beats)]
+            moves = bench.inputs["i_addends"].moves
+            assert moves[-6 * beats :] == [cycle + delay for cycle in first]

@@ -20,7 +20,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from lutcore import TensorCoreConfig
-from lutcore.block import Align, Peak
+from lutcore.block import Align, Largest, Peak
 from lutcore.core import TensorCore
 from lutcore.decode import Decode, ScaleDecode
 from lutcore.export import ports
@@ -38,6 +38,7 @@ UNITS: dict[str, Callable[[TensorCoreConfig, str], Unit]] = {
     "decode": Decode,
     "align": Align,
     "peak": Peak,
+    "largest": Largest,
     "precompute": Precompute,
     "entries": Entries,
     "table": Table,

@@ -15,6 +15,7 @@ from .payloads import Kind, Pass
 
 __all__ = [
     "activations",
+    "addends",
     "kinds",
     "largest_code",
     "random_pass",
@@ -176,7 +177,22 @@ def kinds(rng: np.random.Generator, config: TensorCoreConfig, count: int) -> lis
     """The passes of one output, in any format that the configuration can give."""
     formats = [name for name in config.outputs if name != "int32" or config.raw]
     output = formats[rng.integers(len(formats))]
-    return [Kind(i == 0, i == count - 1, output) for i in range(count)]
+    # Of a pass that is not the first it means nothing.
+    addend = config.addends and rng.random() < 0.6
+    return [Kind(i == 0, i == count - 1, output, addend) for i in range(count)]
+
+
+def addends(rng: np.random.Generator, shape: tuple[int, ...], output: str) -> NDArray[Any]:
+    """FP32 of all kinds, or INT32 for such an output: of any bits, or of a usual size."""
+    codes = rng.integers(1 << 32, size=shape).astype(np.uint32)
+    if output == "int32":
+        return codes.view(np.int32)
+    usual = (rng.standard_normal(shape) * 2.0 ** rng.integers(-12, 20, shape)).astype(np.float32)
+    values = np.where(rng.random(shape) < 0.6, usual, codes.view(np.float32))
+    tiny = (codes & 0x80FFFFFF).view(np.float32)  # subnormals and the smallest normals
+    values = np.where(rng.random(shape) < 0.1, tiny, values)
+    special = rng.choice(np.array([np.inf, -np.inf, np.nan, -0.0, 0.0], np.float32), shape)
+    return np.where(rng.random(shape) < 0.05, special, values)
 
 
 def random_pass(

@@ -332,6 +332,10 @@ def test_options(folder: Path, run: Callable[..., Any], gemm: Callable[..., Any]
             run(*command, "--preset", "tiny", "--config", "c.toml"),
             "--preset tiny and --config c.toml: one of the two would do",
         )
+    refused(
+        run("verilog", "--top", "chip"),
+        "top 'chip' is unknown; known are core, engine_axi, engine_stream",
+    )
     refused(run("gemm"), "Missing option '--activations'." + HINT)
     refused(run(), "Missing command." + HINT)
     refused(run("frob"), "No such command 'frob'." + HINT)

@@ -13,7 +13,7 @@ from lutcore.formats import ACTIVATIONS, BF16, FP16, INT4, INT8, INT16, SCALES
 FIELDS = (
     "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, block, "
     "weight_bits, zero_bits, activations, scales, outputs, rescale_columns, "
-    "pipeline"
+    "pipeline, addends"
 )
 KNOWN = ", ".join(ACTIVATIONS)
 
@@ -38,7 +38,7 @@ def exactly(text):
         ("block", 2, 4096),
         ("weight_bits", 1, 8),
         ("rescale_columns", 1, 4096),
-        ("pipeline", 0, 2),
+        ("pipeline", 0, 3),
     ],
 )
 def test_ranges(field, low, high):
@@ -57,6 +57,8 @@ def test_ranges(field, low, high):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
+        ({"addends": 1}, "addends must be true or false, not 1"),
+        ({"addends": "true"}, "addends must be true or false, not 'true'"),
         ({"zero_bits": 1}, "zero_bits must be 0 or 2..16, not 1"),
         ({"zero_bits": 17}, "zero_bits must be 0 or 2..16, not 17"),
         ({"name": "a b"}, "name must be an identifier of letters, digits and '_', not 'a b'"),
@@ -215,6 +217,7 @@ def test_toml_round_trip_of_every_field(tmp_path):
         name="other", m=3, n=6, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=12,
         block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
         scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3, pipeline=1,
+        addends=True,
     )  # fmt: skip
     default = TensorCoreConfig(m=1, n=1)
     for field in dataclasses.fields(config):

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lutcore import export
+from lutcore import export, tops
 from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.errors import InputError
 from lutverif.native import verilator
@@ -61,7 +61,7 @@ configs = pytest.mark.parametrize("name", CONFIGS)
 def written(name: str) -> Path:
     """A directory with the files of a configuration, the same for every test of a process."""
     directory = Path(scratch.name) / name
-    paths = export.write(CONFIGS[name], directory)
+    paths, _ = tops.write(CONFIGS[name], directory)
     assert [path.name for path in paths] == [TOP + suffix for suffix in SUFFIXES]
     return directory
 
@@ -165,6 +165,7 @@ def test_every_unit_is_one_module(name: str) -> None:
         # In the one definition of align, and in that of peak where a format needs it.
         "decode": 1 if all(map(c.exact, c.formats)) else 1 + c.lookup_group,
         "peak": c.m * c.groups_per_step,
+        "largest": c.m,
         "align": c.m * c.k,
         "entries": c.m * c.groups_per_step,
         "lane": c.m * c.n,
@@ -287,8 +288,8 @@ def test_another_process_writes_the_same_bytes(name: str, tmp_path: Path) -> Non
     file = tmp_path / "c.toml"
     file.write_text(CONFIGS[name].to_toml())
     script = (
-        "import sys; from pathlib import Path; from lutcore import config, export; "
-        "export.write(config.TensorCoreConfig.from_toml(sys.argv[1]), Path('elsewhere'))"
+        "import sys; from pathlib import Path; from lutcore import config, tops; "
+        "tops.write(config.TensorCoreConfig.from_toml(sys.argv[1]), Path('elsewhere'))"
     )
     subprocess.run(
         [sys.executable, "-c", script, str(file)],
@@ -364,12 +365,11 @@ def test_librelane_names_what_is_written(name: str) -> None:
     assert {"pdk::sky130*", "pdk::ihp-sg13g2*"} <= set(content)
 
 
-def test_another_top_renames_every_module(tmp_path: Path) -> None:
-    paths = export.write(ONE, tmp_path, top="second")
-    assert [path.name for path in paths] == ["second" + suffix for suffix in SUFFIXES]
-    for path in paths:
-        assert TOP not in path.read_text()
-    modules = re.findall(r"^module (\w+)", paths[0].read_text(), re.MULTILINE)
+def test_another_top_renames_every_module() -> None:
+    files = tops.core(ONE, "second").files()
+    assert list(files) == ["second" + suffix for suffix in SUFFIXES]
+    assert not any(TOP in content for content in files.values())
+    modules = re.findall(r"^module (\w+)", files["second.v"], re.MULTILINE)
     first = re.findall(r"^module (\w+)", text("one"), re.MULTILINE)
     assert modules == ["second" + module.removeprefix(TOP) for module in first]
 
@@ -377,12 +377,12 @@ def test_another_top_renames_every_module(tmp_path: Path) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Writing is what is tested: the Verilog is a constant."""
-    monkeypatch.setattr(export, "design", lambda config, top: f"module {top}; endmodule\n")
+    monkeypatch.setattr(export, "unit_design", lambda unit: f"module {unit.module_name};\n")
 
 
 def refused(out: Path, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        export.write(ONE, out)
+        tops.write(ONE, out)
     assert str(caught.value) == message
 
 
@@ -427,9 +427,9 @@ def test_a_full_disk_leaves_the_earlier_files(
 @pytest.mark.usefixtures("quick")
 def test_writing_again_replaces(tmp_path: Path) -> None:
     out = tmp_path / "new" / "below"
-    first = export.write(ONE, out)
+    first, _ = tops.write(ONE, out)
     for path in first:
         path.write_text("old")
-    assert export.write(ONE, out) == first
+    assert tops.write(ONE, out) == (first, "")
     assert sorted(path.name for path in out.iterdir()) == sorted(TOP + s for s in SUFFIXES)
     assert "old" not in {path.read_text() for path in first}

@@ -21,8 +21,8 @@ def test_layouts_follow_the_port():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"data_bits": 16}, "data_bits must be 32..512, not 16"),
-        ({"data_bits": 1024}, "data_bits must be 32..512, not 1024"),
+        ({"data_bits": 16}, "data_bits must be 32..1024, not 16"),
+        ({"data_bits": 2048}, "data_bits must be 32..1024, not 2048"),
         ({"data_bits": 96}, "data_bits must be a power of two, not 96; 64 would do"),
         ({"data_bits": "64"}, "data_bits must be an integer, not '64'"),
         ({"address_bits": 11}, "address_bits must be 12..64, not 11"),

@@ -62,6 +62,10 @@ def test_streams() -> None:
     assert axi_runner.run_stream(CONFIGURATIONS["floats"]) == 1
 
 
+def test_engine() -> None:
+    assert axi_runner.run_engine("small") == 4
+
+
 def test_every_fault_of_the_monitor_has_a_name() -> None:
     text = resources.files("lutverif").joinpath("axi_monitor.v").read_text()
     codes = {int(code) for code in re.findall(r"seen = (\d+);", text)} - {0}

@@ -28,8 +28,12 @@ EDGES = [
     ("rescale", "narrow"),
     ("rescale", "trits"),
     ("rescale", "piped"),
+    ("rescale", "deep"),
+    ("rescale", "started"),
+    ("rescale", "started_piped"),
     ("fma", "floats"),
     ("fma", "piped"),
+    ("fma", "deep"),
     ("fma", "integers"),
     ("fma", "precise"),
     ("decode", "floats"),
@@ -47,7 +51,11 @@ EDGES = [
     ("precompute", "integers"),
     ("precompute", "trits"),
     ("precompute", "piped"),
+    ("largest", "piped"),
+    ("lookup", "piped"),
     ("core", "piped"),
+    ("core", "deep"),
+    ("core", "started"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
@@ -88,7 +96,8 @@ def test_a_bench_that_does_not_build_says_why(
 
 # The other presets run in the tests of the command and of the harness.
 @pytest.mark.parametrize(
-    "name", ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped"]
+    "name",
+    ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped", "started"],
 )
 def test_soak(name: str) -> None:
     elements = [count for _, count in soak.rounds([soak.CONFIGURATIONS[name]], 1000, 40)]

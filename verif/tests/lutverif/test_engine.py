@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from lutcore.lmma import Cause, assemble
 from lutcore.lmma.gemm import compile_gemm
 from lutcore.lmma.listing import total
 from lutverif import golden, lmma
+from lutverif.bench import stimulus
 from lutverif.engine import EngineModel
 from lutverif.engine_soak import SMALL, compared
 from lutverif.native import HarnessError
@@ -34,6 +37,19 @@ def test_random_programs(model):
     stopped = compared(model, seed=3, count=2000)
     assert stopped["halt"] > 1000
     assert set(stopped) == {cause.name.lower() for cause in Cause if cause is not Cause.BUS}
+
+
+def test_random_programs_without_addends():
+    """They are refused, and all else is as before."""
+    core = replace(SMALL.core, addends=False)
+    with EngineModel(replace(SMALL, core=core)) as model:
+        stopped = compared(model, seed=4, count=20)
+        assert stopped["halt"] > 5
+        load, lmma = "load.c c0, r0, rows=1, columns=1", f"{LMMA} a0, w0, s0, d0, steps=1, first"
+        for source in (load, f"{lmma}, addend=c1"):
+            model.reset()
+            status, _ = model.execute(assemble(source), np.zeros(64, np.uint8))
+            assert status == (Cause.FORMAT, 0)
 
 
 def gemm(m, n, k, group):
@@ -62,6 +78,22 @@ def test_a_compiled_gemm(model, shape, output):
         cost = total(found.program, SMALL)
         assert counters["words_read"] + counters["words_written"] == cost.words
         assert counters["cycles"] > max(cost)
+
+
+@pytest.mark.parametrize(
+    ("shape", "output"), [((5, 9, 30, 8), "fp32"), ((3, 11, 40, 20), "int32")]
+)  # fmt: skip
+def test_a_compiled_gemm_with_addends(model, shape, output):
+    activations, weights = gemm(*shape)
+    addends = stimulus.addends(np.random.default_rng(5), shape[:2], output)
+    packed = pack(weights, SMALL.core)
+    found = compile_gemm(activations, packed, SMALL, "int8", output, addends)
+    expected = golden.core(activations, weights, SMALL.core, output, addends=addends)
+    for stall, latency in ((0, 0), (100, 30)):
+        memory = found.memory.copy()
+        status, _ = model.execute(found.program, memory, stall=stall, latency=latency)
+        assert status == (Cause.HALT, len(found.program) - 1)
+        assert found.results(memory).tobytes() == expected.tobytes()
 
 
 LOADS = """
@@ -111,7 +143,8 @@ def test_a_store_is_read_by_the_next_load(model):
 
 
 @pytest.mark.parametrize("load", ["load.a.8 a0, r2, rows=2, steps=16", "load.w w0, r2, beats=32",
-                                  "load.s s0, r2, beats=8"])  # fmt: skip
+                                  "load.s s0, r2, beats=8",
+                                  "load.c c1, r2, rows=2, columns=4, stride=16"])  # fmt: skip
 def test_a_load_waits_until_its_slot_has_been_read(model, load):
     """With two lmmas that have not begun to read it."""
     whole = "rewind_a, rewind_w, rewind_s"
@@ -119,20 +152,38 @@ def test_a_load_waits_until_its_slot_has_been_read(model, load):
         load.a.8 a0, r0, rows=2, steps=16, stride=32
         load.w w0, r0, beats=32
         load.s s0, r0, beats=8
+        load.c c1, r0, rows=2, columns=4, stride=16
         set r1, 128
         set r2, 64
         {LMMA} a0, w0, s0, d0, steps=4, passes=4, first, {whole}
         {LMMA} a0, w0, s0, d0, steps=4, passes=4, {whole}
-        {LMMA} a0, w0, s0, d0, steps=4, passes=4, last, {whole}
+        {LMMA} a0, w0, s0, d0, steps=4, passes=1, first, addend=c1, last, {whole}
         {load}
         store.d.32 d0, r1, rows=2, columns=4, stride=16
         halt"""
     start = np.arange(256).astype(np.uint8)
     expected = start.copy()
-    assert lmma.run(assemble(source), expected, SMALL)[0] == (Cause.HALT, 10)
+    assert lmma.run(assemble(source), expected, SMALL)[0] == (Cause.HALT, 11)
     memory = start.copy()
     model.execute(assemble(source), memory)
     assert (memory == expected).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (2, 1), (2, 3)])
+def test_what_a_tile_of_addends_lacks_is_zero(model, rows, columns):
+    """Whatever the slot had before, and whatever follows in memory."""
+    source = f"""{LOADS}
+        set r1, 128
+        load.c c0, r0, rows=2, columns=4, stride=16
+        load.c c0, r0, rows={rows}, columns={columns}, stride=16
+        {LMMA} a0, w0, s0, d0, steps=1, first, addend=c0, last
+        store.d.32 d0, r1, rows=2, columns=4, stride=16
+        halt"""
+    start = np.arange(1, 257).astype(np.uint8)
+    expected, memory = start.copy(), start.copy()
+    lmma.run(assemble(source), expected, SMALL)
+    model.execute(assemble(source), memory)
+    assert (memory == expected).all() and (memory != start).any()
 
 
 @pytest.mark.parametrize(

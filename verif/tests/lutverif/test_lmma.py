@@ -18,6 +18,7 @@ from lutcore.lmma.gemm import compile_gemm
 from lutcore.lmma.listing import total
 from lutcore.numbers import decode
 from lutverif import golden, lmma
+from lutverif.bench import stimulus
 from lutverif.lmma_random import LIMIT, program, spoilt
 
 TINY = EngineConfig(core=PRESETS["tiny"])
@@ -97,6 +98,36 @@ def bits(values):
     return values.view(f"u{values.itemsize}").tolist()
 
 
+ADDENDS = [
+    # Weights stay, activations stay in one chunk, both stream in chunks; tiles cut off everywhere.
+    ("tiny", 5, 10, 40, 3, 10, "e5m2", "fp32", {}),
+    ("tiny", 5, 9, 37, 2, 10, "int16", "bf16", {"w_beats": 32, "a_steps": 6, "s_beats": 6}),
+    ("tiny", 3, 5, 40, 8, 10, "int4", "int32", {"word_bytes": 64}),
+    ("ternary", 3, 20, 100, 4, 32, "int8", "fp32", {"word_bytes": 4}),
+    ("dense8", 3, 20, 200, 4, 64, "int8", "fp32", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ADDENDS, ids=lambda c: "-".join(str(x) for x in c[:8]))
+def test_a_compiled_gemm_with_addends(rng, case):
+    preset, m, n, k, kind, group, fmt, output, changed = case
+    config = EngineConfig(core=replace(PRESETS[preset], addends=True), **changed)
+    weights = random_weights(rng, config, kind, n, k, group)
+    activations = random_activations(rng, fmt, m, k)
+    addends = stimulus.addends(rng, (m, n), output)
+    expected = golden.core(activations, weights, config.core, output, fmt, addends)
+    plain = golden.core(activations, weights, config.core, output, fmt)
+    assert bits(expected) != bits(plain)
+    packed = pack(weights, config.core)
+    found = compile_gemm(activations, packed, config, fmt, output, addends)
+    memory = found.memory.copy()
+    status, counters = lmma.run(found.program, memory, config)
+    assert status == (Cause.HALT, len(found.program) - 1)
+    assert bits(found.results(memory)) == bits(expected)
+    assert (memory[: found.results_at] == found.memory[: found.results_at]).all()
+    assert total(found.program, config).words == counters.words_read + counters.words_written
+
+
 def test_terms_of_different_shapes(rng):
     """One of two planes, one of one with an offset, in every segment."""
     core = PRESETS["tiny"]
@@ -118,6 +149,58 @@ def test_a_program_that_is_too_long(rng):
     packed = pack(random_weights(rng, config, 2, 9, 37, 10), config.core)
     with pytest.raises(InputError, match=r"^the program has \d+ instructions, but program_words"):
         compile_gemm(random_activations(rng, "int8", 5, 37), packed, config, "int8")
+
+
+STARTED = EngineConfig(core=replace(PRESETS["tiny"], addends=True))
+
+
+def test_a_tile_of_addends_by_hand():
+    """With activations of zero the results are the addends; what the tile lacks is zero, and
+    what an earlier load left is gone."""
+    whole = "rewind_a, rewind_w, rewind_s"
+    source = f"""
+        load.w w0, r0, beats=2
+        load.a.8 a0, r0, rows=2, steps=1
+        set r1, 64
+        load.s s0, r1, beats=2
+        set r2, 128
+        load.c c1, r2, rows=2, columns=4, stride=16
+        load.c c1, r2, rows=1, columns=3, next=-16
+        {LMMA} a0, w0, s0, d0, steps=1, first, addend=c1, last
+        {LMMA} a0, w0, s0, d1, steps=1, first, addend=c1, last, {whole}
+        store.d.32 d0, r2, rows=2, columns=4, stride=16, next=32
+        store.d.32 d1, r2, rows=2, columns=4, stride=16
+        halt"""
+    memory = np.zeros(256, np.uint8)
+    memory[128:160] = np.arange(1, 9, dtype=np.float32).view(np.uint8)
+    status, counters = lmma.run(assemble(source, STARTED), memory, STARTED)
+    assert status == (Cause.HALT, 11)
+    tile = [1, 2, 3, 0, 0, 0, 0, 0]
+    assert memory[112:176].view(np.float32).tolist() == [*tile, *tile]
+    assert counters.words_read == 1 + 2 + 2 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "cause", "index"),
+    [
+        (f"{LOADS}{LMMA} a0, w0, s0, d0, steps=4, first, addend=c0", STARTED, Cause.OPERAND, 3),
+        (f"load.c c1, r0, rows=1, columns=1\n{LOADS}"
+         f"{LMMA} a0, w0, s0, d0, steps=4, first, addend=c0", STARTED, Cause.OPERAND, 4),
+        (f"load.c c0, r0, rows=1, columns=1\n{LOADS}"
+         f"{LMMA} a0, w0, s0, d0, steps=4, first, addend=c0\nhalt", STARTED, Cause.HALT, 5),
+        (f"load.c c0, r0, rows=1, columns=1\n{LOADS}"
+         f"{LMMA} a0, w0, s0, d0, steps=4, addend=c0", STARTED, Cause.FORMAT, 4),
+        (f"{LOADS}{LMMA} a0, w0, s0, d0, steps=4, first, addend=c0", TINY, Cause.FORMAT, 3),
+        ("load.c c0, r0, rows=1, columns=1", TINY, Cause.FORMAT, 0),
+        ("load.c c0, r0, rows=3, columns=1", STARTED, Cause.RANGE, 0),
+        ("load.c c0, r0, rows=1, columns=5", STARTED, Cause.RANGE, 0),
+        ("load.c c0, r0, rows=2, columns=4, stride=256", STARTED, Cause.ADDRESS, 0),
+        ("load.c c0, r0, rows=2, columns=4, stride=240\nhalt", STARTED, Cause.HALT, 1),
+        ("add r0, 8\nload.c c0, r0, rows=1, columns=1", STARTED, Cause.MISALIGNED, 1),
+    ],
+)  # fmt: skip
+def test_causes_of_addends(source, config, cause, index):
+    assert run(source, config=config)[0] == (cause, index)
 
 
 def run(source, memory=256, config=TINY):

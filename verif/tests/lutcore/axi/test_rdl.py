@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from lutcore.axi import engine_registers
-from lutcore.axi.rdl import elaborate, exports, main
+from lutcore.axi.rdl import elaborate, exports
 from lutcore.axi.registers import Access
 from lutcore.errors import InputError
 
@@ -133,11 +133,3 @@ def test_not_systemrdl(tmp_path, capfd):
     path.write_text("addrmap x {")
     with pytest.raises(InputError, match=r"bad\.rdl: is not SystemRDL: "):
         elaborate(path)
-
-
-def test_command(tmp_path, capsys):
-    assert main(["--preset", "tiny", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "lutcore_engine.h").exists() and (tmp_path / "html" / "index.html").exists()
-    assert "lutcore_engine.h" in capsys.readouterr().out
-    assert main(["--preset", "nothing"]) == 2
-    assert "preset 'nothing' is unknown" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_bodies_are_indented():
     [
         ("fence\n  foo", "2:3: expected add or end or fence or halt or lmma or load or loop or "
          "set or store, not 'foo'"),
-        ("load.q a0", "1:1: expected load.a.{bits} or load.w or load.s, not 'load.q'"),
+        ("load.q a0", "1:1: expected load.a.{bits} or load.w or load.s or load.c, not 'load.q'"),
         ("load.w w0,, beats=1", "1:11: expected an operand between commas"),
         ("load.w w0, r1, beats=1,", "1:24: expected an operand between commas"),
         ("load.w w2, r1, beats=1", "1:8: expected w (w0, w1), not 'w2'"),
@@ -103,8 +103,13 @@ def test_bodies_are_indented():
         (LMMA.replace("16,", "x"), None),
         (LMMA.replace("steps=16", "steps=17"), "1:54: range: steps 17: a count is larger than the "
          "core or the buffers"),
-        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, the "
-         "planes, or the two together"),
+        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, planes "
+         "or addends, or they do not go together"),
+        (f"{LMMA}, first, addend=1", "1:72: expected addend (none, c0, c1), not '1'"),
+        (f"{LMMA}, first, addend=c1", "1:72: format: addend c1: the core lacks the format, planes "
+         "or addends, or they do not go together"),
+        ("load.c c1, r0, rows=1, columns=1", "1:8: format: c c1: the core lacks the format, "
+         "planes or addends, or they do not go together"),
         ("load.a.8 a0, r0, rows=1, steps=1, stride=8", "1:42: misaligned: stride 8: an address or "
          "stride is no multiple of a memory word"),
         ("halt\nend", "2:1: expected a loop before its end"),

@@ -24,7 +24,7 @@ from lutcore.lmma.encoding import WORD_BITS, Choice
 from lutverif.lmma_random import legal_op
 
 PAPER = EngineConfig(core=PRESETS["paper"])
-TINY = EngineConfig(core=PRESETS["tiny"])
+TINY = EngineConfig(core=replace(PRESETS["tiny"], addends=True))
 
 
 def extremes(item):
@@ -69,13 +69,15 @@ def test_all_other_opcodes_are_refused():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_random_legal_ops_are_legal_and_come_back(preset):
-    random, config = np.random.default_rng(1), EngineConfig(core=PRESETS[preset])
+    core = replace(PRESETS[preset], addends=True)
+    random, config = np.random.default_rng(1), EngineConfig(core=core)
     for instruction in INSTRUCTIONS:
         for _ in range(30):
             op = legal_op(random, instruction.name, config)
             assert decode(encode(op)) == op
             found = illegal(op, config)
-            # What no field alone can tell: INT32 with what it does not go with.
+            # What no field alone can tell: INT32 with what it does not go with, addends without
+            # `first`.
             assert found is None or (instruction.name == "lmma" and found == (Cause.FORMAT, None))
 
 
@@ -127,12 +129,25 @@ def lmma(**changed):
         ({"acc_type": "int32", "o_type": "int32", "offset": 1, "steps": 17}, Cause.FORMAT),
         ({"acc_type": "int32", "o_type": "int32", "a_type": "fp16"}, Cause.FORMAT),
         ({"scale": "bf16"}, Cause.FORMAT),
+        ({"addend": "c1", "first": 1}, None),
+        ({"addend": "c0"}, Cause.FORMAT),
+        ({"addend": 3, "first": 1, "steps": 17}, Cause.FORMAT),
     ],
 )
 def test_causes_of_lmma_in_their_order(changed, cause):
-    config = EngineConfig(core=replace(PRESETS["paper"], table_bits=10))
+    config = EngineConfig(core=replace(PRESETS["paper"], table_bits=10, addends=True))
     found = illegal(lmma(**changed), config)
     assert (found and found[0]) == cause
+
+
+def test_a_core_without_addends_has_no_tiles_of_them():
+    load = new("load_c", c=1, address=0, rows=3, columns=65, stride=8)
+    for op in (load, lmma(addend="c0", first=1, steps=17), lmma(addend="c0", m=2)):
+        found = illegal(op, PAPER)
+        assert found is not None and found[0] is Cause.FORMAT
+    assert illegal(lmma(first=1), PAPER) is None
+    found = illegal(load, EngineConfig(core=replace(PRESETS["paper"], addends=True)))
+    assert found is not None and found[0] is Cause.RANGE
 
 
 def test_new_needs_fields_without_a_default_and_knows_its_fields():

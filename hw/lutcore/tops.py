@@ -1,0 +1,128 @@
+"""The modules that go into a chip, and their files: the core alone, on streams, and the engine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .axi.registers import RegisterMap
+from .axi.stream_core import StreamCore
+from .config import TensorCoreConfig
+from .core import TensorCore
+from .engine.axi import EngineAxi, configuration_text, register_map
+from .errors import ConfigError
+from .export import WAIVERS, Export, streams, timing
+from .lmma.config import EngineConfig
+from .outputs import write_files
+
+__all__ = ["ENGINE_WAIVERS", "TOPS", "core", "write"]
+
+ENGINE_WAIVERS = WAIVERS | {
+    "CASEINCOMPLETE": "a state that no case names leaves what was assigned before the case",
+}
+"""What generated Verilog with state machines raises by design."""
+
+NO_EXPORTERS = (
+    "C header, Python access, HTML and IP-XACT of the registers are left out: "
+    "pip install lut-tensor-core[registers] brings what writes them"
+)
+
+
+def core(config: TensorCoreConfig, top: str = "lut_tensor_core") -> Export:
+    """The tensor core; names of its modules start with `top`."""
+    unit = TensorCore(config, top)
+    return Export(
+        kind="core",
+        unit=unit,
+        name=config.name,
+        configuration=dataclasses.asdict(config),
+        toml=config.to_toml(),
+        details={"streams": streams(unit), **timing(unit)},
+    )
+
+
+def _engine_stream(config: TensorCoreConfig) -> Export:
+    unit = StreamCore(config)
+    # Payloads are those of the core, in the low bits of TDATA.
+    payloads = streams(unit.core)
+    buses = {
+        prefix: {
+            "protocol": "AXI4-Stream",
+            "role": "slave" if payloads[name]["direction"] == "input" else "master",
+            **signature.parameters,
+            "payload": payloads[name]["payload"],
+        }
+        for name, (prefix, signature) in unit.buses().items()
+    }
+    return Export(
+        kind="engine_stream",
+        unit=unit,
+        name=config.name,
+        configuration=dataclasses.asdict(config),
+        toml=config.to_toml(),
+        details={"buses": buses, **timing(unit.core)},
+    )
+
+
+def _engine_axi(config: TensorCoreConfig) -> Export:
+    engine = EngineConfig(core=config)
+    unit = EngineAxi(engine)
+    parameters = unit.parameters
+    master: dict[str, Any] = {"protocol": "AXI4", "role": "master", **parameters.bus.parameters}
+    master |= {"max_beats": parameters.max_beats, "outstanding": parameters.outstanding}
+    slave = {"protocol": "AXI4-Lite", "role": "slave", **unit.control.bus.parameters}
+    return Export(
+        kind="engine_axi",
+        unit=unit,
+        name=config.name,
+        configuration=dataclasses.asdict(engine),
+        toml=configuration_text(engine),
+        details={
+            "buses": {"m_axi": master, "s_axi": slave},
+            "interrupt": "irq, level, active high",
+            "registers": {item.name: item.offset for item in unit.control.registers.registers},
+            "buffer_bits": {
+                name: buffer.bits << buffer.address_bits
+                for name, buffer in unit.engine.buffers.items()
+            },
+        },
+        waivers=ENGINE_WAIVERS,
+    )
+
+
+TOPS: dict[str, Callable[[TensorCoreConfig], Export]] = {
+    "core": core,
+    "engine_axi": _engine_axi,
+    "engine_stream": _engine_stream,
+}
+"""What there is to build, by name: the core, the engine, the core on AXI4-Stream."""
+
+
+def _register_files(registers: RegisterMap) -> tuple[dict[str, bytes], str]:
+    """All files of a map, and what is to be said where the exporters are not installed."""
+    try:
+        from .axi import rdl
+    except ImportError:
+        return {f"{registers.name}.rdl": registers.systemrdl().encode()}, NO_EXPORTERS
+    return rdl.exports(registers), ""
+
+
+def write(config: TensorCoreConfig, out: Path, top: str = "core") -> tuple[list[Path], str]:
+    """Write the files of a top module to `out`, the Verilog first; those of registers below it.
+
+    Their paths, and a remark if some cannot be made. Each file is complete or as it was before.
+    ConfigError if there is no such top, or if it cannot be built; InputError with the path that
+    cannot be written.
+    """
+    if top not in TOPS:
+        raise ConfigError(f"top {top!r} is unknown; known are {', '.join(TOPS)}")
+    export = TOPS[top](config)
+    contents = {name: text.encode() for name, text in export.files().items()}
+    remark = ""
+    if isinstance(export.unit, EngineAxi):
+        files, remark = _register_files(register_map(export.unit.config))
+        contents |= {f"registers/{name}": content for name, content in files.items()}
+    write_files({out / name: content for name, content in contents.items()})
+    return [out / name for name in contents], remark
