@@ -89,11 +89,15 @@ class Rescale(Unit):
 
         # Accumulators go round in a ring of `round_cycles` places, the stages of the multiply-adds
         # from the addend on among them, and the ring stands still unless a beat enters. Where none
-        # can, and results are still on their way out, empty beats enter, which change nothing; as
-        # many as bring the ring back to where it was, unless what follows starts anew.
+        # can, and results are still on their way out, or beats on their way to their addends, empty
+        # beats enter, which change nothing; as many as bring the ring back to where it was, unless
+        # what follows starts anew.
         if c.column_groups < c.round_cycles:
             m.d.comb += padding.eq(index >= c.column_groups)
         leaving = Cat(held & of.last for held, of in zip(valid, kinds, strict=True)).any()
+        if c.addends:
+            before = zip(valid[: c.addend_delay], kinds, strict=False)
+            leaving |= Cat(held & of.first & of.addend for held, of in before).any()
         m.d.comb += [
             may_enter.eq(busy & ~padding & (~turn.any() | (~index.any() & kind.first))),
             scales.ready.eq(moves & may_enter),

@@ -24,6 +24,8 @@ ENGINE_WAIVERS = WAIVERS | {
 }
 """What generated Verilog with state machines raises by design."""
 
+Configuration = TensorCoreConfig | EngineConfig
+
 NO_EXPORTERS = (
     "C header, Python access, HTML and IP-XACT of the registers are left out: "
     "pip install lut-tensor-core[registers] brings what writes them"
@@ -66,9 +68,8 @@ def _engine_stream(config: TensorCoreConfig) -> Export:
     )
 
 
-def _engine_axi(config: TensorCoreConfig) -> Export:
-    engine = EngineConfig(core=config)
-    unit = EngineAxi(engine)
+def _engine_axi(engine: EngineConfig) -> Export:
+    config, unit = engine.core, EngineAxi(engine)
     parameters = unit.parameters
     master: dict[str, Any] = {"protocol": "AXI4", "role": "master", **parameters.bus.parameters}
     master |= {"max_beats": parameters.max_beats, "outstanding": parameters.outstanding}
@@ -92,10 +93,18 @@ def _engine_axi(config: TensorCoreConfig) -> Export:
     )
 
 
-TOPS: dict[str, Callable[[TensorCoreConfig], Export]] = {
-    "core": core,
-    "engine_axi": _engine_axi,
-    "engine_stream": _engine_stream,
+def _core_of(config: Configuration) -> TensorCoreConfig:
+    return config.core if isinstance(config, EngineConfig) else config
+
+
+def _engine_of(config: Configuration) -> EngineConfig:
+    return config if isinstance(config, EngineConfig) else EngineConfig(core=config)
+
+
+TOPS: dict[str, Callable[[Configuration], Export]] = {
+    "core": lambda config: core(_core_of(config)),
+    "engine_axi": lambda config: _engine_axi(_engine_of(config)),
+    "engine_stream": lambda config: _engine_stream(_core_of(config)),
 }
 """What there is to build, by name: the core, the engine, the core on AXI4-Stream."""
 
@@ -109,9 +118,10 @@ def _register_files(registers: RegisterMap) -> tuple[dict[str, bytes], str]:
     return rdl.exports(registers), ""
 
 
-def write(config: TensorCoreConfig, out: Path, top: str = "core") -> tuple[list[Path], str]:
+def write(config: Configuration, out: Path, top: str = "core") -> tuple[list[Path], str]:
     """Write the files of a top module to `out`, the Verilog first; those of registers below it.
 
+    An engine around a core alone has the default sizes.
     Their paths, and a remark if some cannot be made. Each file is complete or as it was before.
     ConfigError if there is no such top, or if it cannot be built; InputError with the path that
     cannot be written.

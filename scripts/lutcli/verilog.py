@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigOption, PresetOption, configuration
+from .options import ConfigOption, PresetOption, configuration, engine_configuration
 
 __all__ = ["verilog"]
 
@@ -23,9 +23,11 @@ def verilog(
 ) -> None:
     """Write Verilog, a JSON description, SDC, LibreLane and FuseSoC files, and a template.
 
-    With engine_axi also the registers: SystemRDL, C header, Python access, HTML and IP-XACT.
+    With engine_axi also the registers: SystemRDL, C header, Python access, HTML and IP-XACT. The
+    sizes of its buffers and its word are those of the table `engine` in the file of --config.
     """
-    chosen = configuration(preset, config)
+    read = engine_configuration if top == "engine_axi" else configuration
+    chosen = read(preset, config)
     # Imported here: Amaranth takes a second that the other subcommands need not wait for.
     from lutcore import tops
 

@@ -94,8 +94,9 @@ BUS_MUTANTS = [
     _engine("error-of-an-old-start", "hazard", "Mux(checked, status.payload.cause, refusal)",
             "status.payload.cause"),
     Mutant("weights-for-activations", "index", "axi_engine", "engine/engine.py",
-           '("activations", "weights", "scales", "results")',
-           '("weights", "activations", "scales", "results")', "small"),
+           '"a": "activations", "w": "weights"', '"w": "activations", "a": "weights"', "small"),
     Mutant("stalls-of-busy-lanes", "hazard", "axi_engine", "engine/engine.py",
-           '& ~sequencer["loading"] & ~beats["w"].valid', '& ~sequencer["loading"]', "small"),
+           '& (~beats["w"].valid | waiting)', "", "small"),
+    Mutant("no-stall-of-weights-that-wait", "hazard", "axi_engine", "engine/engine.py",
+           '(~beats["w"].valid | waiting)', '~beats["w"].valid', "small"),
 ]  # fmt: skip

@@ -33,6 +33,7 @@ COUNTERS: dict[str, str] = {
     "stall_weights": "cycles without work for the lanes while weights were loaded",
     "stall_scales": "cycles without work for the lanes while scales were loaded",
     "stall_results": "cycles without work for the lanes while results were stored",
+    "stall_addends": "cycles without work for the lanes while addends were loaded",
 }
 """The counters of an engine, and what they count."""
 INTERRUPTS = {"done": "the program has ended", "error": "an instruction was refused or failed"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
@@ -60,10 +60,13 @@ class Buffer(EngineUnit):
 
 
 class Reader(EngineUnit):
-    """Runs of beats of a buffer as a stream.
+    """Runs of beats of a buffer as a stream, while it is being loaded.
 
-    Cycle contract: a beat a cycle, runs without a gap between them. `done` is up for a cycle when
-    the last beat of a run, of slot `done_slot`, is read: the buffer may change from then on.
+    begin: slot `begin_slot` is to be loaded, and holds nothing until then; written: a beat more of
+    slot `written_slot` is there in the next cycle.
+    Cycle contract: a beat a cycle where it is there, runs without a gap between them. `done` is up
+    for a cycle when the last beat of a run, of slot `done_slot`, is read: the buffer may change
+    from then on. `waits` is up while there is no beat because the next is not loaded.
     """
 
     def __init__(self, config: EngineConfig, top: str, name: str) -> None:
@@ -79,6 +82,11 @@ class Reader(EngineUnit):
             "read_enable": Out(1),
             "read_address": Out(self.layouts.address(self.name)),
             "read_data": In(beat.size),
+            "begin": In(1),
+            "begin_slot": In(1),
+            "written": In(1),
+            "written_slot": In(1),
+            "waits": Out(1),
             "done": Out(1),
             "done_slot": Out(1),
         }
@@ -89,13 +97,20 @@ class Reader(EngineUnit):
         active, fetched, moves, fetch = Signal(), Signal(), Signal(), Signal()
         run = Signal(self.layouts.reading[self.name], reset_less=True)
         last = run.count == 1
+        there = [Signal(run.count.shape(), name=f"there_{i}") for i in range(2)]
+        for i, count in enumerate(there):
+            with m.If(self.begin & (self.begin_slot == i)):
+                m.d.sync += count.eq(0)
+            with m.Elif(self.written & (self.written_slot == i)):
+                m.d.sync += count.eq(count + 1)
         m.d.comb += [
             moves.eq(~fetched | beats.ready),
-            fetch.eq(active & moves),
+            fetch.eq(active & moves & (run.start < Mux(run.slot, there[1], there[0]))),
             self.read_enable.eq(fetch),
             self.read_address.eq(Cat(run.start, run.slot)),
             beats.valid.eq(fetched),
             Value.cast(beats.payload).eq(self.read_data),
+            self.waits.eq(active & ~fetched & ~fetch),
             self.done.eq(fetch & last),
             self.done_slot.eq(run.slot),
             runs.ready.eq(~active | self.done),

@@ -122,7 +122,7 @@ class Engine(EngineUnit):
         readers = {name: wires(unit, f"reader_{name}") for name, unit in self.readers.items()}
         for name, buffer in self.buffers.items():
             m.submodules[f"buffer_{name}"] = buffer.place(**buffers[name])
-        for name, reader in self.readers.items():
+        for place, (name, reader) in enumerate(self.readers.items()):
             m.submodules[f"reader_{name}"] = reader.place(
                 i_runs=read_runs[name], o_beats=beats[name], **readers[name]
             )
@@ -130,6 +130,10 @@ class Engine(EngineUnit):
                 buffers[name]["read_enable"].eq(readers[name]["read_enable"]),
                 buffers[name]["read_address"].eq(readers[name]["read_address"]),
                 readers[name]["read_data"].eq(self._beat(name, buffers[name]["read_data"])),
+                readers[name]["begin"].eq(sequencer["begin"][place]),
+                readers[name]["begin_slot"].eq(sequencer["begin_slot"]),
+                readers[name]["written"].eq(mover["written"][place]),
+                readers[name]["written_slot"].eq(mover["item_slot"]),
             ]
         m.submodules.sequencer = self.sequencer.place(
             i_start=self.i_start,
@@ -187,16 +191,20 @@ class Engine(EngineUnit):
                 for name in ("idle", "error", "error_at", "read_words", "written_words")
             ),
         ]
-        # Lanes have work as long as there are weights for them.
-        idle = sequencer["busy"] & ~sequencer["loading"] & ~beats["w"].valid
+        # Lanes have work as long as there are weights for them, unless these wait for something
+        # else that is not loaded yet.
+        waiting = Cat(readers[name]["waits"] for name in lay.loads).any() & ~beats["w"].ready
+        idle = sequencer["busy"] & ~sequencer["loading"] & (~beats["w"].valid | waiting)
+        causes = {"a": "activations", "w": "weights", "s": "scales", "c": "addends"}
         counted = {
             "busy": sequencer["busy"],
             "tiles": feeder["filled"],
             "stall_fetch": sequencer["loading"],
             **{
-                f"stall_{name}": idle & mover["moving"][place]
-                for place, name in enumerate(("activations", "weights", "scales", "results"))
+                f"stall_{causes[name]}": idle & mover["moving"][place]
+                for place, name in enumerate(lay.loads)
             },
+            "stall_results": idle & mover["moving"][-1],
         }
         m.d.comb += [getattr(self, f"count_{name}").eq(line) for name, line in counted.items()]
         return m

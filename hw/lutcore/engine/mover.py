@@ -48,8 +48,8 @@ class Mover(EngineUnit):
     written is acknowledged, one to write until all that was to be read is there.
     Cycle contract: a word a cycle inside a row, two cycles from a row to the next; every `done` is
     up for a cycle: loaded when the last item is in its slot, stored when the last is read from it.
-    idle: nothing is under way, in memory either. moving: what memory is at, of loads of A, W, S and
-    a store, which ends with its answer. error: memory reported one for the move of `at`.
+    idle: nothing is under way, in memory either. moving: what memory is at, of loads of A, W, S, C
+    and last a store, which ends with its answer. error: memory reported one for the move of `at`.
     """
 
     suffix = "mover"
@@ -77,6 +77,7 @@ class Mover(EngineUnit):
         return {
             "i_moves": In(stream.Signature(lay.move)),
             **lay.memory_streams(),
+            "written": Out(len(lay.loads)),
             **{f"write_{name}": Out(c.core.m if name in by_row else 1) for name in lay.loads},
             "write_program": Out(1),
             "item_slot": Out(1),
@@ -94,13 +95,13 @@ class Mover(EngineUnit):
             "error_at": Out(lay.index_bits),
             "read_words": Out(1),
             "written_words": Out(1),
-            "moving": Out(4),
+            "moving": Out(len(lay.loads) + 1),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         reads_left, unanswered = self._request(m)
-        moves = self._moves
+        moves, loads = self._moves, self.layouts.loads
         move = Signal(self.layouts.move, reset_less=True)
         active, begin = Signal(), Signal()  # begin: the first cycle of a row
         items, words = Signal(self.layouts.items_bits), Signal(self.layouts.words_bits)
@@ -112,13 +113,13 @@ class Mover(EngineUnit):
             self.item_slot.eq(move.slot),
             self.item_index.eq(index),
             self.done_slot.eq(move.slot),
-            self.loaded.eq(Mux(done, Cat(move[name] for name in self.layouts.loads), 0)),
+            self.loaded.eq(Mux(done, Cat(move[name] for name in loads), 0)),
             self.stored.eq(done & move.store),
             self.moving.eq(
                 Mux(
                     unanswered != 0,
-                    8,
-                    Mux(active, Cat(move.a, move.w, move.s, move.store), 0),
+                    1 << len(loads),
+                    Mux(active, Cat(*(move[name] for name in loads), move.store), 0),
                 )
             ),
             self.idle.eq(
@@ -231,12 +232,14 @@ class Mover(EngineUnit):
             o_valid=valid,
             o_ready=ready,
         )
-        put = valid & ready
+        put, last_row = valid & ready, at.row == move.rows
         m.d.comb += [
             reads.ready.eq(working & (at.words != 0) & room),
             ready.eq(working & (at.items != 0)),
             done.eq(put & (at.items == 1)),
             self.read_words.eq(reads.valid & reads.ready),
+            # A beat of A is there when its last row is.
+            self.written[:3].eq(Mux(put, Cat(move.a & last_row, move.w, move.s), 0)),
             self.write_w.eq(put & move.w),
             self.write_s.eq(put & move.s),
             self.write_program.eq(put & move.program),
@@ -278,7 +281,7 @@ class Mover(EngineUnit):
         columns, last = core.rescale_columns, at.index == core.column_groups - 1
         more = working & (put | (at.items == 0))
         with m.If(move.c):
-            m.d.comb += done.eq(more & last)
+            m.d.comb += [done.eq(more & last), self.written[3].eq(more & (at.row == move.rows))]
             with m.If(more):
                 m.d.sync += [
                     at.items.eq(Mux(at.items > columns, at.items - columns, 0)),

@@ -29,6 +29,7 @@ NAMES = [item.name for item in INSTRUCTIONS]
 class Sequencer(EngineUnit):
     """Runs a program from `i_start` to `o_status`; state other than counters and loops stays.
 
+    begin: one bit each for loads of A, W, S and C that are issued, of slot begin_slot.
     read: one bit each for the readers of A, W, S and C that have read a run, of slot read_slot.
     busy: a program runs; loading: it is read, and no instruction has begun.
     loaded, stored, move_slot; filled, filled_slot; idle, error: as the mover and feeder give them.
@@ -54,6 +55,8 @@ class Sequencer(EngineUnit):
             "o_runs": Out(stream.Signature(lay.run)),
             "o_tiles": Out(stream.Signature(1)),
             **{f"o_{name}": Out(stream.Signature(lay.reading[name])) for name in lay.loads},
+            "begin": Out(len(lay.loads)),
+            "begin_slot": Out(1),
             **dict.fromkeys(("read", "read_slot", "loaded"), In(len(lay.loads))),
             "stored": In(1),
             "move_slot": In(1),
@@ -171,6 +174,10 @@ class Sequencer(EngineUnit):
                 with m.If(self.o_status.ready):
                     m.next = "IDLE"
 
+        m.d.comb += [
+            self.begin.eq(Cat(issue & self._is[name] for name in self.load_of.values())),
+            self.begin_slot.eq(self._word[8]),
+        ]
         self._loops(m, issue, pc, loops, level)
         self._registers(m, issue, registers, access)
         return m
@@ -328,11 +335,7 @@ class Sequencer(EngineUnit):
             for buffer, name in self.load_of.items()
         }
         conditions["store_d"] = room & results.ready(self._field("store_d", "d"))
-        ready = [
-            (source[name].ready & slots[name].ready(lmma["slot"][name]))
-            | (~self._field("lmma", "addend").any() if name == "c" else 0)
-            for name in self.loads
-        ]
+        ready = [source[name].ready for name in self.loads]
         last = self._field("lmma", "last")
         free = source["tiles"].ready & results.free(self._field("lmma", "d"))
         conditions["lmma"] = Cat(*ready, source["runs"].ready, ~last | free).all()

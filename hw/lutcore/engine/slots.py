@@ -11,7 +11,7 @@ UNDER_WAY = 3
 
 
 class OperandSlots:
-    """The two slots of buffer A, W or S.
+    """The two slots of buffer A, W, S or C.
 
     loaded, position  beats
     loading           a load has been issued and is not complete
@@ -34,10 +34,6 @@ class OperandSlots:
         """Whether the slot may be loaded."""
         free = [~a & (b == 0) for a, b in zip(self.loading, self.reading, strict=True)]
         return Mux(slot, free[1], free[0])
-
-    def ready(self, slot: Value) -> Value:
-        """Whether the slot may be read."""
-        return ~Mux(slot, self.loading[1], self.loading[0])
 
     @property
     def idle(self) -> Value:

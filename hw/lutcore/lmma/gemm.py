@@ -223,8 +223,10 @@ class _Plan:
             return found
 
         late = self._late(inner)
-        yield from stay(0)
-        yield from stream(*items[0])
+        # Lanes begin when something of all of them is there: what is short goes first.
+        yield from sorted(
+            [*stay(0), *stream(*items[0])], key=lambda load: cost(load.op, self.config).words
+        )
         stores: list[_Access] = []
         for (o, i, section), after in zip(items, [*items[1:], None], strict=True):
             first, last = section == 0, section == len(self.chunks) - 1

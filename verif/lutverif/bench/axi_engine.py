@@ -30,6 +30,8 @@ PROGRAMS = 60
 START, SOFT_RESET, CLEAR = 1, 2, 4
 DONE, ERROR = 1, 2
 PATIENCE_CYCLES = 40_000
+ADDENDS = 2560
+"""Where the programs of a tile have theirs, between scales and results."""
 
 
 class _End(NamedTuple):
@@ -174,7 +176,7 @@ def _lmma(config: EngineConfig) -> str:
 
 
 def _tile(config: EngineConfig) -> str:
-    """A tile of one pass, every step of it complete before the next begins."""
+    """A tile of one pass with addends, every step of it complete before the next begins."""
     core = config.core
     return f"""set r0, 0
         set r1, 1024
@@ -186,9 +188,30 @@ def _tile(config: EngineConfig) -> str:
         fence
         load.s s0, r2, beats={2 * core.column_groups}
         fence
-        {_lmma(config)} a0, w0, s0, d0, steps=4, first, last
+        set r4, {ADDENDS}
+        load.c c0, r4, rows={core.m}, columns={core.n}, stride=64
+        fence
+        {_lmma(config)} a0, w0, s0, d0, steps=4, first, last, addend=c0
         store.d.32 d0, r3, rows={core.m}, columns={core.n}, stride=64
         halt"""
+
+
+def _early(config: EngineConfig, late: str) -> str:
+    """A tile of one pass whose operands are read while they are loaded, `late` as the last one."""
+    core = config.core
+    loads = {
+        "a": f"load.a.8 a0, r0, rows={core.m}, steps=4, stride=64",
+        "w": "load.w w0, r1, beats=8",
+        "s": f"load.s s0, r2, beats={2 * core.column_groups}",
+        "c": f"load.c c0, r4, rows={core.m}, columns={core.n}, stride=64",
+    }
+    *first, last = sorted(loads, key=lambda name: name == late)
+    return "\n".join([
+        f"set r0, 0\n set r1, 1024\n set r2, 2048\n set r4, {ADDENDS}",
+        *(loads[name] for name in first), "fence", loads[last],
+        f"{_lmma(config)} a0, w0, s0, d0, steps=4, first, last, addend=c0",
+        "halt",
+    ])  # fmt: skip
 
 
 def _hidden(config: EngineConfig) -> str:
@@ -215,7 +238,7 @@ async def stalls(dut: Any) -> None:
     last = 3072 + 64 * (config.core.m - 1) + 4 * config.core.n - config.word_bytes
     places = {
         "stall_fetch": 4096, "stall_activations": 0, "stall_weights": 1024, "stall_scales": 2048,
-        "stall_results": last,
+        "stall_addends": ADDENDS, "stall_results": last,
     }  # fmt: skip
     memory.content = bytearray(random.Random(1).randbytes(4096))
 
@@ -243,6 +266,12 @@ async def stalls(dut: Any) -> None:
     assert {name: again[name] - 2 * count for name, count in base.items()} == {
         name: 77 if name in ("stall_results", "busy") else 0 for name in base
     }
+    # A load that lanes wait for amid their work counts as one before it.
+    for cause, late in (("activations", "a"), ("weights", "w"), ("scales", "s"), ("addends", "c")):
+        stall = f"stall_{cause}"
+        few = await counted(_early(config, late), {places[stall]: 50})
+        many = await counted(_early(config, late), {places[stall]: 127})
+        assert many == {**few, stall: few[stall] + 77, "busy": few["busy"] + 77}, stall
 
 
 @cocotb.test()
@@ -252,14 +281,17 @@ async def errors_of_the_bus(dut: Any) -> None:
     memory, program = system.memory, _tile(system.config)
     start = random.Random(2).randbytes(4096)
     results = set(range(3072 // 64, 4096 // 64))
-    for bad, at in (({0}, 4), ({1024 // 64}, 6), ({2048 // 64}, 8), (results, 11), ({64}, 0)):
+    for bad, at in (
+        ({0}, 4), ({1024 // 64}, 6), ({2048 // 64}, 8), ({ADDENDS // 64}, 11), (results, 14),
+        ({64}, 0),
+    ):  # fmt: skip
         memory.content, memory.bad = bytearray(start), bad
         assert await system.run(program) == (Cause.BUS, at, DONE | ERROR)
         assert memory.content == start
         memory.bad = set()
         assert await system.run("halt") == (Cause.BUS, at, DONE | ERROR)
         await system.soft_reset()
-        assert await system.run(program) == (Cause.HALT, 12, DONE)
+        assert await system.run(program) == (Cause.HALT, 15, DONE)
         assert memory.content != start
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -60,11 +61,16 @@ def test_an_engine_from_a_file(run, memory):
         "10 instructions; 24 lane cycles, 22 memory words: 24 cycles or more"
     )
     assert run("run", TILE, "--config", "c.toml", "--memory", memory, "--out", "o.bin").status == 0
+    assert run("verilog", "--config", "c.toml", "--top", "engine_axi", "--out", "v").status == 0
+    built = json.loads(Path("v/lut_engine_axi.json").read_text())
+    assert built["configuration"]["word_bytes"] == 8
+    assert built["buses"]["m_axi"]["data_bits"] == 64
     Path("c.toml").write_text(f"{config}[engine]\na_steps = 3\n")
     for command in (
         ("config", "check", "c.toml"),
         ("asm", TILE),
         ("run", TILE, "--memory", memory, "--out", "p.bin"),
+        ("verilog", "--top", "engine_axi", "--out", "w"),
     ):
         done = run(*command, *(() if command[0] == "config" else ("--config", "c.toml")))
         message = f"c.toml: engine: a_steps must be {PRESETS['tiny'].max_steps}..65536, not 3"

@@ -21,6 +21,7 @@ OFFSETS = {
     "program_base_high": 0x34, "program_length": 0x38,
     "busy_low": 0x40, "busy_high": 0x44, "tiles_low": 0x48, "tiles_high": 0x4C,
     "stall_fetch_low": 0x50, "stall_results_high": 0x74,
+    "stall_addends_low": 0x78, "stall_addends_high": 0x7C,
 }  # fmt: skip
 FIELDS = {
     ("control", "start"): (0, 1), ("control", "soft_reset"): (1, 1),
