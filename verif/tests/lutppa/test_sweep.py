@@ -75,7 +75,8 @@ def test_missing_file():
     with pytest.raises(InputError) as error:
         sweep.load("no.toml")
     assert str(error.value) == (
-        "no.toml: cannot be read: No such file or directory; packaged are default, fpga, headline, small"
+        "no.toml: cannot be read: No such file or directory; "
+        "packaged are default, fpga, headline, small"
     )
 
 
