@@ -152,7 +152,7 @@ def test_every_unit_is_one_module(name: str) -> None:
     modules = re.findall(r"^module (\w+)", text(name), re.MULTILINE)
     assert modules == described(name)["modules"]
     assert modules[-1] == TOP
-    assert len(set(modules)) == len(modules) == 13
+    assert len(set(modules)) == len(modules) == 14
     read = yosys_modules(name)
     assert sorted(read) == sorted(modules)
     placed = Counter(

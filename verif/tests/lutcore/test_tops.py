@@ -136,7 +136,7 @@ def test_the_soc_example(tmp_path: Path) -> None:
     tool, environment = verilator()
     path = [str(Path(part).parent) for part in (sys.executable, tool)] + [environment["PATH"]]
     flags = f"{MAKE_FLAGS} OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
-    environment |= {"PATH": os.pathsep.join(path), "MAKEFLAGS": flags}
+    environment = {**environment, "PATH": os.pathsep.join(path), "MAKEFLAGS": flags}
 
     def run(script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

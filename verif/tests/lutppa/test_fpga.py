@@ -128,7 +128,7 @@ def test_a_design_that_does_not_fit(tmp_path, monkeypatch):
     ("family", "unit", "message"),
     [
         ("ice", None, "fpga: family 'ice' is unknown; known are ecp5, ice40, xc7, gowin"),
-        ("ice40", "lanes", "unit: 'lanes' is unknown; known are decode, peak, align, "),
+        ("ice40", "lanes", "unit: 'lanes' is unknown; known are decode, peak, largest, align, "),
     ],
 )
 def test_unknown_names(tmp_path, family, unit, message):

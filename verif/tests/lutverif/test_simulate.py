@@ -30,8 +30,8 @@ def test_a_single_wrong_bit_is_found(monkeypatch, capsys, tmp_path):
     only_the_classifier(monkeypatch)
     honest = driver.run
 
-    def broken(model, activations, packed, config, output="fp32", activation_type=None):
-        result = honest(model, activations, packed, config, output, activation_type)
+    def broken(model, activations, packed, config, output="fp32", activation_type=None, *rest):
+        result = honest(model, activations, packed, config, output, activation_type, *rest)
         out = result.out.copy()
         if activation_type == "fp16" and packed.passes[0].planes == 3 and len(out) > 17:
             out.view(np.uint32)[17, 70] ^= 1
