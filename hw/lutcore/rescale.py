@@ -114,9 +114,7 @@ class Rescale(Unit):
             m.d.sync += turn.eq(Mux(turn == at_end, 0, turn + 1) if at_end else 0)
         with m.If(enter):
             column_bits = c.m * c.psum_bits * c.rescale_columns
-            m.d.sync += [
-                Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits),
-            ]
+            m.d.sync += Value.cast(waiting.columns).eq(Value.cast(waiting.columns) >> column_bits)
             with m.If(last_index):
                 m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
                 if c.parity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from .axi.registers import RegisterMap
 from .axi.stream_core import StreamCore
 from .config import TensorCoreConfig
 from .core import TensorCore
-from .engine.axi import EngineAxi, configuration_text, register_map
+from .engine.axi import EngineAxi, register_map
 from .errors import ConfigError
 from .export import WAIVERS, Export, streams, timing
 from .lmma.config import EngineConfig
 from .outputs import write_files
+from .unit import BaseUnit
 
 __all__ = ["ENGINE_WAIVERS", "TOPS", "core", "write"]
 
@@ -32,17 +33,28 @@ NO_EXPORTERS = (
 )
 
 
+def _export(
+    kind: str,
+    unit: BaseUnit,
+    config: Configuration,
+    details: dict[str, Any],
+    waivers: Mapping[str, str] = WAIVERS,
+) -> Export:
+    return Export(
+        kind=kind,
+        unit=unit,
+        name=_core_of(config).name,
+        configuration=dataclasses.asdict(config),
+        toml=config.to_toml(),
+        details=details,
+        waivers=waivers,
+    )
+
+
 def core(config: TensorCoreConfig, top: str = "lut_tensor_core") -> Export:
     """The tensor core; names of its modules start with `top`."""
     unit = TensorCore(config, top)
-    return Export(
-        kind="core",
-        unit=unit,
-        name=config.name,
-        configuration=dataclasses.asdict(config),
-        toml=config.to_toml(),
-        details={"streams": streams(unit), **timing(unit)},
-    )
+    return _export("core", unit, config, {"streams": streams(unit), **timing(unit)})
 
 
 def _engine_stream(config: TensorCoreConfig) -> Export:
@@ -58,39 +70,24 @@ def _engine_stream(config: TensorCoreConfig) -> Export:
         }
         for name, (prefix, signature) in unit.buses().items()
     }
-    return Export(
-        kind="engine_stream",
-        unit=unit,
-        name=config.name,
-        configuration=dataclasses.asdict(config),
-        toml=config.to_toml(),
-        details={"buses": buses, **timing(unit.core)},
-    )
+    return _export("engine_stream", unit, config, {"buses": buses, **timing(unit.core)})
 
 
 def _engine_axi(engine: EngineConfig) -> Export:
-    config, unit = engine.core, EngineAxi(engine)
+    unit = EngineAxi(engine)
     parameters = unit.parameters
     master: dict[str, Any] = {"protocol": "AXI4", "role": "master", **parameters.bus.parameters}
     master |= {"max_beats": parameters.max_beats, "outstanding": parameters.outstanding}
     slave = {"protocol": "AXI4-Lite", "role": "slave", **unit.control.bus.parameters}
-    return Export(
-        kind="engine_axi",
-        unit=unit,
-        name=config.name,
-        configuration=dataclasses.asdict(engine),
-        toml=configuration_text(engine),
-        details={
-            "buses": {"m_axi": master, "s_axi": slave},
-            "interrupt": "irq, level, active high",
-            "registers": {item.name: item.offset for item in unit.control.registers.registers},
-            "buffer_bits": {
-                name: buffer.bits << buffer.address_bits
-                for name, buffer in unit.engine.buffers.items()
-            },
+    details = {
+        "buses": {"m_axi": master, "s_axi": slave},
+        "interrupt": "irq, level, active high",
+        "registers": {item.name: item.offset for item in unit.control.registers.registers},
+        "buffer_bits": {
+            name: buffer.bits << buffer.address_bits for name, buffer in unit.engine.buffers.items()
         },
-        waivers=ENGINE_WAIVERS,
-    )
+    }
+    return _export("engine_axi", unit, engine, details, ENGINE_WAIVERS)
 
 
 def _core_of(config: Configuration) -> TensorCoreConfig:

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from lutcore.axi import AxiMaster, AxiParameters, ControlRegisters, engine_registers
 from lutcore.axi.registers import COUNTERS
-from lutcore.errors import LutCoreError
 from lutcore.export import unit_design
 from lutcore.memory_port import MemoryPort
 
 from .area import Amount, synthesise
+from .command import reported
 from .liberty import Library, read
 
 __all__ = ["WIDTHS", "measure"]
@@ -40,6 +40,7 @@ def measure(library: Library, widths: tuple[int, ...] = WIDTHS) -> Iterator[tupl
     yield f"AXI4-Lite registers, {len(COUNTERS)} counters of 64 bits", totals[control.module_name]
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.buses", description=__doc__)
@@ -48,12 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--width", type=int, choices=WIDTHS, action="append", help="this width alone (all)"
     )
     options = parser.parse_args(arguments)
-    try:
-        library = read(options.liberty)
-        rows = list(measure(library, tuple(options.width or WIDTHS)))
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    rows = list(measure(library, tuple(options.width or WIDTHS)))
     table = Table("unit", f"area, {library.unit}", "cells", "flip-flops", "their area")
     for name, amount in rows:
         table.add_row(

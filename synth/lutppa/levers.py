@@ -17,11 +17,11 @@ import numpy as np
 from rich.console import Console
 
 from lutcore.config import PRESETS, TensorCoreConfig
-from lutcore.errors import LutCoreError
 from lutcore.weights import AffineWeights, Term
 from lutverif.workload import Layer
 
 from .activity import RESET, Words, simulate
+from .command import reported
 from .energy import Conditions, account
 from .flat_netlist import read_netlist
 from .liberty import Library, read
@@ -163,6 +163,7 @@ def _print(console: Console, variant: Variant, library: Library) -> None:
     )
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.levers", description=__doc__)
@@ -170,17 +171,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="levers whose name begins so")
     options = parser.parse_args(arguments)
     console = Console(width=160)
-    try:
-        library = read(options.liberty)
-        if "planes".startswith(options.only):
-            for order, fj in zip(("outside", "inside"), planes(real_layer(), library), strict=True):
-                console.print(f"{'planes':22}{order:18}{'w2 x int8':11}{fj:8.2f}", highlight=False)
-        for variant in variants(real_layer()):
-            if variant.lever.startswith(options.only):
-                _print(console, variant, library)
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    if "planes".startswith(options.only):
+        for order, fj in zip(("outside", "inside"), planes(real_layer(), library), strict=True):
+            console.print(f"{'planes':22}{order:18}{'w2 x int8':11}{fj:8.2f}", highlight=False)
+    for variant in variants(real_layer()):
+        if variant.lever.startswith(options.only):
+            _print(console, variant, library)
     return 0
 
 

@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lutcore.config import PRESETS, TensorCoreConfig
-from lutcore.errors import InputError, LutCoreError
+from lutcore.errors import InputError
 from lutverif.workload import Layer
 
 from .baselines.config import BaselineConfig
 from .baselines.mac_config import MacConfig
+from .command import reported
 from .energy import Conditions
 from .liberty import Library, read
 from .opensta import LIMIT, cross_check
@@ -294,19 +295,16 @@ def _chosen(options: argparse.Namespace) -> list[Subject]:
     return chosen
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for files that cannot be used, 1 for a failed check."""
     console = Console(width=140)
-    try:
-        options = _options(arguments)
-        library = read(options.liberty)
-        if options.cross_check:
-            return 0 if _cross_check(console, library, 1e6 / options.mhz) else 1
-        layer = random_layer() if options.random else real_layer(options.model)
-        _report(console, _chosen(options), library, layer, options)
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    options = _options(arguments)
+    library = read(options.liberty)
+    if options.cross_check:
+        return 0 if _cross_check(console, library, 1e6 / options.mhz) else 1
+    layer = random_layer() if options.random else real_layer(options.model)
+    _report(console, _chosen(options), library, layer, options)
     return 0
 
 

@@ -34,6 +34,7 @@ from lutcore.errors import InputError, LutCoreError
 from lutcore.outputs import write_files
 
 from . import designs, liberty, measure, sweep_table
+from .command import reported
 from .liberty import Library
 from .measure import Point, Record, find, keep
 
@@ -254,6 +255,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, help="points at a time on this machine (all CPUs)")
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; status 1 if a point has an error, 2 for bad input, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.sweep", description=__doc__)
@@ -270,9 +272,6 @@ def main(arguments: list[str] | None = None) -> int:
             console.print(sweep_table.table(records))
             console.print(f"{file}", highlight=False)
             failed |= any(record.error for record in records)
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from here", file=sys.stderr)
         return 130

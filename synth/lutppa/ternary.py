@@ -18,9 +18,9 @@ from rich.table import Table
 
 from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
-from lutcore.errors import LutCoreError
 
 from . import mapped
+from .command import reported
 from .liberty import Library, read
 
 __all__ = ["DESIGNS", "Design", "Measured", "measure"]
@@ -99,18 +99,15 @@ def measure(design: Design, library: Library) -> Measured:
     return Measured(area("lane"), area("decoder"), area("table"))
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.ternary", description=__doc__)
     parser.add_argument("--liberty", type=Path, help="cell library, .lib or .lib.gz (generic)")
     options = parser.parse_args(arguments)
-    try:
-        library = read(options.liberty)
-        steps = track(DESIGNS, "mapping", transient=True)
-        measured = {design: measure(design, library) for design in steps}
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    steps = track(DESIGNS, "mapping", transient=True)
+    measured = {design: measure(design, library) for design in steps}
     table = Table(
         "weights a step", "planes", "route", "lane", "decoder", "tables",
         "per product", "ratio", "with tables", "ratio",

@@ -7,7 +7,6 @@ s_axi -> control registers -> start -> engine -> status -> control registers -> 
 
 from __future__ import annotations
 
-import dataclasses
 from importlib import metadata
 from typing import Any
 
@@ -25,20 +24,14 @@ from lutcore.unit import BaseUnit
 
 from .engine import Engine
 
-__all__ = ["EngineAxi", "configuration_text", "register_map"]
-
-
-def configuration_text(config: EngineConfig) -> str:
-    """The configuration of an engine as TOML: that of its core, and a table of the rest."""
-    rest = [f"{field.name} = {getattr(config, field.name)}" for field in dataclasses.fields(config)]
-    return "\n".join([config.core.to_toml().rstrip(), "[engine]", *rest[1:], ""])
+__all__ = ["EngineAxi", "register_map"]
 
 
 def register_map(config: EngineConfig) -> RegisterMap:
     """The control registers of `EngineAxi`."""
     return engine_registers(
         version=metadata.version("lut-tensor-core"),
-        configuration=configuration_hash(configuration_text(config)),
+        configuration=configuration_hash(config.to_toml()),
         address_bits=config.address_bits,
     )
 

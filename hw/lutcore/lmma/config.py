@@ -82,7 +82,7 @@ class EngineConfig:
         """The configuration as TOML text that `from_toml` reads back."""
         names = [field.name for field in dataclasses.fields(self)[1:]]
         sizes = "".join(f"{name} = {getattr(self, name)}\n" for name in names)
-        return f"{self.core.to_toml()}\n[engine]\n{sizes}"
+        return f"{self.core.to_toml()}[engine]\n{sizes}"
 
     @property
     def word_bits(self) -> int:

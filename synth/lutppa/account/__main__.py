@@ -14,10 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lutcore.errors import LutCoreError
 from lutcore.outputs import write_files
 
 from .. import sweep, sweep_table
+from ..command import reported
 from ..liberty import Library, read
 from ..measure import Record
 from ..report import NOTES
@@ -57,6 +57,7 @@ def files(shown: Page, out: Path) -> dict[Path, bytes]:
     }
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; status 1 if a point has an error, 2 for bad input, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.account", description=__doc__)
@@ -73,9 +74,6 @@ def main(arguments: list[str] | None = None) -> int:
             )
         shown = page(records, library)
         write_files(files(shown, chosen.out))
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from here", file=sys.stderr)
         return 130

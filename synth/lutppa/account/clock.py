@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..measure import Record
-from .model import ROLES, Area, Cell, Missing, Results, Section, Table, named
+from .model import ROLES, Area, Cell, Missing, Results, Section, Table, least, named
 
 __all__ = ["clock"]
 
@@ -71,9 +73,11 @@ def _ratios(areas: list[Area]) -> list[list[Cell]]:
     found: list[list[Cell]] = []
     formats = dict.fromkeys((w, area.activations) for area in areas for w in area.cycles)
     for weights, activations in formats:
+        fitting = [area for area in areas if weights in area.cycles]
         best = {
-            role: _least(
-                [a for a in areas if (a.role, a.activations) == (role, activations)], weights
+            role: least(
+                (a for a in fitting if (a.role, a.activations) == (role, activations)),
+                partial(Area.per_product, weights=weights),
             )
             for role in ROLES
         }
@@ -83,9 +87,3 @@ def _ratios(areas: list[Area]) -> list[list[Cell]]:
                 pair = theirs.per_product(weights), ours.per_product(weights)
                 found.append([named(weights), activations, ROLES[role], *pair, pair[0] / pair[1]])
     return found
-
-
-def _least(areas: list[Area], weights: str) -> Area | None:
-    """The least area of a product with weights of this type."""
-    fitting = [area for area in areas if weights in area.cycles]
-    return min(fitting, key=lambda area: area.per_product(weights), default=None)

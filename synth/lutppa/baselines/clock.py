@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from lutcore.errors import LutCoreError
 from lutcore.unit import BaseUnit
 from lutppa.clocked import timed
+from lutppa.command import reported
 from lutppa.liberty import Library, read
 from lutppa.mapped import texts
 
@@ -120,6 +120,7 @@ def measure(design: Design, library: Library, clock_ps: float) -> Row:
     return Row(config.stages, found.unclocked_ps, found.length_ps, (lanes[0], lanes[1]), shared)
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.clock", description=__doc__)
@@ -129,25 +130,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--only", nargs="+", default=[""], metavar="TEXT", help="designs with this in their names"
     )
     options = parser.parse_args(arguments)
-    try:
-        library = read(options.liberty)
-        print(f"{library.name}: {library.unit} a product without a clock, and at {options.clock}")
-        heads = ("m, n", "stages", "path", "fitted", "lanes", "at it", "shared", "at it", "all")
-        print(f"{'':28}" + "".join(f"{head:>9}" for head in heads), flush=True)
-        for name, design in DESIGNS.items():
-            if not any(text in name for text in options.only):
-                continue
-            row = measure(design, library, options.clock)
-            figures = (*row.lanes, *row.shared, row.lanes[1] + row.shared[1])
-            print(
-                f"{name:28}{f'{design.m}, {design.n}':>9}{row.stages:9}"
-                f"{row.unclocked_ps:9.0f}{row.length_ps:9.0f}"
-                + "".join(f"{figure:9.2f}" for figure in figures),
-                flush=True,
-            )
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    print(f"{library.name}: {library.unit} a product without a clock, and at {options.clock}")
+    heads = ("m, n", "stages", "path", "fitted", "lanes", "at it", "shared", "at it", "all")
+    print(f"{'':28}" + "".join(f"{head:>9}" for head in heads), flush=True)
+    for name, design in DESIGNS.items():
+        if not any(text in name for text in options.only):
+            continue
+        row = measure(design, library, options.clock)
+        figures = (*row.lanes, *row.shared, row.lanes[1] + row.shared[1])
+        print(
+            f"{name:28}{f'{design.m}, {design.n}':>9}{row.stages:9}"
+            f"{row.unclocked_ps:9.0f}{row.length_ps:9.0f}"
+            + "".join(f"{figure:9.2f}" for figure in figures),
+            flush=True,
+        )
     return 0
 
 

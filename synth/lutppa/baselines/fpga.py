@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
-from lutcore.errors import LutCoreError
+from lutppa.command import reported
 from lutppa.fpga import FAMILIES, count
 
 from . import integer
@@ -107,22 +107,19 @@ def _row(item: Measured) -> str:
     )
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for an unknown family."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.fpga", description=__doc__)
     parser.add_argument("--family", nargs="+", default=list(FAMILIES), help=", ".join(FAMILIES))
     options = parser.parse_args(arguments)
-    try:
-        for family in options.family:
-            head = "".join(f"  {name:>{max(len(name), 6)}}" for name in _COLUMNS)
-            print(f"{family}: LUTs of a lane; of one product a cycle by width of weights")
-            print(f"{'design':34}{head}")
-            for job in jobs(family):
-                print(_row(job()), flush=True)
-            print()
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    for family in options.family:
+        head = "".join(f"  {name:>{max(len(name), 6)}}" for name in _COLUMNS)
+        print(f"{family}: LUTs of a lane; of one product a cycle by width of weights")
+        print(f"{'design':34}{head}")
+        for job in jobs(family):
+            print(_row(job()), flush=True)
+        print()
     return 0
 
 

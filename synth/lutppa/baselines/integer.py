@@ -20,10 +20,10 @@ from rich.table import Table
 
 from lutcore.config import TensorCoreConfig
 from lutcore.core import TensorCore
-from lutcore.errors import LutCoreError
 from lutcore.unit import BaseUnit
 from lutppa import mapped
 from lutppa.area import Synthesis
+from lutppa.command import reported
 from lutppa.liberty import Library, read
 
 from .array import BaselineArray
@@ -235,6 +235,7 @@ def _products(measured: list[Measured], library: Library) -> Table:
     return products
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.integer", description=__doc__)
@@ -245,23 +246,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(width=150)
     measured: list[Measured] = []
-    try:
-        library = read(options.liberty)
-        print(
-            f"{library.name}: M = {M}, N = {N}, no clock constraint\n"
-            f"a lane and its shares, {library.unit}; AND-OR, XOR, FA a term\n\n"
-            f"{'design':{_NAME}}" + "".join(f"  {name:>{width}}" for name, width in _PARTS.items())
-        )
-        jobs = {name: partial(measure_own, name, config, library) for name, config in OWN.items()}
-        jobs |= {design.name: partial(measure, design, library) for design in DESIGNS}
-        for name, job in jobs.items():
-            if not any(text in name for text in options.only):
-                continue
-            measured.append(job())
-            print(_row(measured[-1], library), flush=True)
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    print(
+        f"{library.name}: M = {M}, N = {N}, no clock constraint\n"
+        f"a lane and its shares, {library.unit}; AND-OR, XOR, FA a term\n\n"
+        f"{'design':{_NAME}}" + "".join(f"  {name:>{width}}" for name, width in _PARTS.items())
+    )
+    jobs = {name: partial(measure_own, name, config, library) for name, config in OWN.items()}
+    jobs |= {design.name: partial(measure, design, library) for design in DESIGNS}
+    for name, job in jobs.items():
+        if not any(text in name for text in options.only):
+            continue
+        measured.append(job())
+        print(_row(measured[-1], library), flush=True)
     console.print()
     console.print(_products(measured, library))
     return 0

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from lutcore.config import PRESETS, TensorCoreConfig
 from lutcore.core import TensorCore
-from lutcore.errors import LutCoreError
 from lutcore.unit import BaseUnit
 from lutppa.area import Synthesis
+from lutppa.command import reported
 from lutppa.liberty import Library, read
 from lutppa.mapped import mapped, texts
 
@@ -140,27 +140,24 @@ def rows(library: Library, stages: int = 0) -> Iterator[Row]:
         yield measure_own(name, library)
 
 
+@reported
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 2 for a library or parameter that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m lutppa.baselines.mac", description=__doc__)
     parser.add_argument("--liberty", type=Path, help="cell library, .lib or .lib.gz (generic)")
     parser.add_argument("--stages", type=int, default=0, help="registers in a dot product (0)")
     options = parser.parse_args(arguments)
-    try:
-        library = read(options.liberty)
-        print(f"{library.name}, {library.unit} a multiply-accumulate, no clock constraint")
-        heads = ("m", "n", "k", "dot", "operands", "door", "all", "NAND2")
-        print(f"{'':34}" + "".join(f"{head:>9}" for head in heads), flush=True)
-        for row in rows(library, options.stages):
-            figures = (row.dot, row.operands, row.door, row.all, row.all / library.nand2.area)
-            print(
-                f"{row.name:34}{row.m:9}{row.n:9}{row.k:9}"
-                + "".join(f"{figure:9.2f}" for figure in figures),
-                flush=True,
-            )
-    except LutCoreError as error:
-        print("error:", error, file=sys.stderr)
-        return 2
+    library = read(options.liberty)
+    print(f"{library.name}, {library.unit} a multiply-accumulate, no clock constraint")
+    heads = ("m", "n", "k", "dot", "operands", "door", "all", "NAND2")
+    print(f"{'':34}" + "".join(f"{head:>9}" for head in heads), flush=True)
+    for row in rows(library, options.stages):
+        figures = (row.dot, row.operands, row.door, row.all, row.all / library.nand2.area)
+        print(
+            f"{row.name:34}{row.m:9}{row.n:9}{row.k:9}"
+            + "".join(f"{figure:9.2f}" for figure in figures),
+            flush=True,
+        )
     return 0
 
 
