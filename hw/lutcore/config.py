@@ -326,7 +326,7 @@ class TensorCoreConfig:
     @property
     def addend_delay(self) -> int:
         """Cycles after which a multiply-add reads the accumulator."""
-        return (2, 2, 3, 4)[self.pipeline]
+        return (2, 2, 2, 4)[self.pipeline]
 
     @property
     def round_cycles(self) -> int:

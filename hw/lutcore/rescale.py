@@ -14,11 +14,12 @@ from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
 from .decode import ScaleDecode
-from .fma import Fma, leading_zeros, scale_layout
+from .fma import Fma
+from .fma_layout import scale_layout
 from .formats import FP32
 from .layout import OFFSET_ZERO
 from .streams import index_bits
-from .unit import Unit
+from .unit import Unit, leading_zeros
 
 __all__ = ["Rescale"]
 

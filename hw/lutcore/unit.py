@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Mux, ResetSignal, Value
 from amaranth.lib import wiring
 
 from .config import TensorCoreConfig
 from .streams import StreamLayouts
 
-__all__ = ["BaseUnit", "Unit", "balanced"]
+__all__ = ["BaseUnit", "Unit", "balanced", "leading_zeros"]
 
 
 class BaseUnit(wiring.Component):
@@ -102,3 +102,13 @@ def balanced(terms: list[Value], join: Callable[[Value, Value], Value]) -> Value
         pairs = [join(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
         terms = pairs + terms[len(pairs) * 2 :]
     return terms[0]
+
+
+def leading_zeros(value: Value) -> Value:
+    """Zeros above the highest one of `value`; its width where there is none. A tree of halves."""
+    width = len(value)
+    if width == 1:
+        return ~value
+    low = 1 << ((width - 1).bit_length() - 1)
+    low_half, high_half = value[:low], value[low:]
+    return Mux(high_half.any(), leading_zeros(high_half), leading_zeros(low_half) + (width - low))

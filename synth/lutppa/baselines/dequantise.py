@@ -22,8 +22,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from lutcore.errors import ConfigError
-from lutcore.fma import leading_zeros
-from lutcore.unit import BaseUnit, balanced
+from lutcore.unit import BaseUnit, balanced, leading_zeros
 
 from .compress import product
 from .golden_mac import narrow_codes

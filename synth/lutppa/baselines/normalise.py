@@ -8,8 +8,8 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib.wiring import In, Out
 
-from lutcore.fma import leading_zeros
 from lutcore.formats import FP32
+from lutcore.unit import leading_zeros
 
 from .mac_config import MacUnit
 from .part import Part

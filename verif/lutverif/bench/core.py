@@ -82,7 +82,7 @@ async def cycle_contract(dut: Any) -> None:
     config, rng = configuration(), np.random.default_rng(14)
     fill = TensorCore(config).fill
     bench = Bench(dut, _inputs(config), OUTPUTS)
-    columns = max(config.n // config.rescale_columns, (2, 3, 3, 4)[config.pipeline])
+    columns = max(config.n // config.rescale_columns, (2, 3, 4, 4)[config.pipeline])
     full = config.block // config.k
     most = config.weight_bits
     output = next(name for name in config.outputs if name != "int32")

@@ -1,0 +1,133 @@
+"""The last units of a multiply-add, and the only rounder: normalise, round once, pack.
+
+By one shifter and one adder: formats differ in the smallest exponent, the place of the last bit and
+the largest exponent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib.wiring import In, Out
+
+from .config import TensorCoreConfig
+from .fma_layout import FmaLayouts, held
+from .formats import FP32, FloatFormat
+from .unit import Unit, leading_zeros
+
+__all__ = ["FmaNormalise", "FmaRound"]
+
+LOW_BITS = 2  # below the digits of FP32: a half, and one for all below
+
+
+class FmaNormalise(Unit):
+    """Cycle contract: combinational, with `pipeline` one enabled cycle later."""
+
+    suffix = "fma_normalise"
+
+    def __init__(self, config: TensorCoreConfig, top: str) -> None:
+        self.widths = FmaLayouts(config)
+        self.clocked = config.pipeline > 0  # type: ignore[misc]
+        super().__init__(config, top)
+
+    def ports(self) -> dict[str, Any]:
+        return {
+            "enable": In(1),
+            "total": In(self.widths.total),
+            "digits": Out(self.widths.digits),
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c, w = self.config, self.widths
+        room, down, size = self.total.room, w.down, self.total.size[: w.width + 1]
+        # A room of more than all digits is as good as none.
+        zeros, shift = Signal(range(w.width + 2)), Signal(range(down + w.width + 2))
+        most, normal = Signal(len(shift)), Signal()
+        lifted = room + down
+        shifted, field = Signal(down + w.width + 1), Signal(w.exponent)
+        m.d.comb += [
+            zeros.eq(leading_zeros(size)),
+            most.eq(
+                (lifted[: len(most)] | lifted[len(most) : -1].any().replicate(len(most)))
+                & ~lifted[-1].replicate(len(most))
+            ),
+            normal.eq(zeros + down <= most),
+            shift.eq(Mux(normal, zeros + down, most)),
+            shifted.eq(size << shift),
+            field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0)),
+        ]
+        rest = len(shifted) - FP32.significand_bits - 1
+        normalised = Cat(shifted[:rest].any(), shifted[rest:], field)
+        if c.raw:
+            normalised = Mux(self.total.kind.raw, self.total.size[: FP32.bits], normalised)
+        digits = Signal(w.digits)
+        m.d.comb += [
+            digits.normalised.eq(normalised),
+            *(digits[name].eq(self.total[name]) for name in ("sign", "special", "nan", "kind")),
+        ]
+        m.d.comb += self.digits.eq(held(m, c.pipeline > 0, self.enable, "held_digits", digits))
+        return m
+
+
+class FmaRound(Unit):
+    """Rounds to the nearest, ties to even, and packs. Combinational."""
+
+    suffix = "fma_round"
+    clocked = False
+
+    def __init__(self, config: TensorCoreConfig, top: str) -> None:
+        self.widths = FmaLayouts(config)
+        super().__init__(config, top)
+
+    def ports(self) -> dict[str, Any]:
+        return {"digits": In(self.widths.digits), "result": Out(unsigned(FP32.bits))}
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        chosen = self.widths.chosen
+        fraction_bits, field_bits = FP32.fraction_bits, FP32.exponent_bits
+        digits, kind = self.digits, self.digits.kind
+        kept_bits = FP32.significand_bits + LOW_BITS
+        kept = digits.normalised[:kept_bits]
+        field = digits.normalised[kept_bits:].as_signed()
+
+        def last_place(fmt: FloatFormat) -> int:
+            """The last bit of a result in the digits of FP32."""
+            return fraction_bits - fmt.fraction_bits
+
+        def increment(fmt: FloatFormat) -> Value:
+            last = LOW_BITS + last_place(fmt)
+            half, rest = kept[last - 1], kept[: last - 1].any()
+            return (half & (rest | kept[last])).shift_left(last_place(fmt))
+
+        packed, infinite, nonzero = Signal(FP32.bits), Signal(), Signal()
+        result_field = packed[fraction_bits:]
+        m.d.comb += [
+            packed.eq(Cat(kept[LOW_BITS:-1], field[:field_bits]) + chosen(kind, increment)),
+            infinite.eq(
+                chosen(
+                    kind,
+                    lambda fmt: (field >= fmt.special_field) | (result_field >= fmt.special_field),
+                )
+            ),
+            nonzero.eq(chosen(kind, lambda fmt: packed[last_place(fmt) :].any())),
+        ]
+        code = Signal(FP32.bits)
+        with m.If(self.widths.is_raw(kind)):
+            m.d.comb += code.eq(digits.normalised)
+        with m.Elif(digits.special & digits.nan):
+            m.d.comb += code.eq(FP32.quiet_nan)
+        with m.Elif(digits.special | infinite):
+            m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), digits.sign))
+        with m.Elif(nonzero):
+            m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], digits.sign))
+        # In infinity and NaN too, exponents and fractions of all formats begin with the same bits.
+        m.d.comb += self.result.eq(
+            chosen(
+                kind,
+                lambda fmt: Cat(code[last_place(fmt) :][: fmt.bits - 1], code[-1]),
+            )
+        )
+        return m
