@@ -14,7 +14,6 @@ from operator import add, or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
@@ -212,7 +211,8 @@ class LookupArray(Unit):
         m = Module()
         c = self.config
         tables, psums = self.i_tables, self.o_psums
-        weights = self._held(m) if c.pipeline else self.i_weights
+        # Held in front of the decoders: codes are fewer than lines.
+        weights = self.held(m, "weights", self.i_weights) if c.pipeline else self.i_weights
         control = tables.payload.control
         free, step, keep, shift = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
@@ -245,18 +245,6 @@ class LookupArray(Unit):
         with m.If(step & control.end):
             m.d.sync += scaling.eq(tables.payload.scaling)
         return m
-
-    def _held(self, m: Module) -> stream.Interface:
-        """The weights behind a register, in front of the decoders: codes are fewer than lines."""
-        weights = self.i_weights
-        held = self.layouts.signature("weights").create(path=("held",))
-        codes = Signal(self.layouts.weights, reset_less=True, name="held_codes")
-        m.d.comb += [weights.ready.eq(~held.valid | held.ready), held.payload.eq(codes)]
-        with m.If(weights.ready):
-            m.d.sync += held.valid.eq(weights.valid)
-        with m.If(weights.ready & weights.valid):
-            m.d.sync += codes.eq(weights.payload)
-        return held
 
     def _row_sums(self, m: Module, row: int, step: Value) -> None:
         """The sum of the row's activations, for zero points, and that of the low bits of sums."""

@@ -64,7 +64,9 @@ class Rescale(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self.config
-        psums, scales, outputs = self.i_psums, self.i_scales, self.o_outputs
+        psums, outputs = self.i_psums, self.o_outputs
+        ahead = c.pipeline >= 2
+        scales = self.held(m, "scales", self.i_scales) if ahead else self.i_scales
 
         # The psums wait in a shift register; its low columns are next. Zeros follow, so that none
         # are left for a second round.
@@ -104,8 +106,9 @@ class Rescale(Unit):
             scales.ready.eq(moves & may_enter),
             enter.eq(scales.ready & scales.valid),
             empty.eq(moves & ~(may_enter & scales.valid) & (padding | turn.any() | leaving)),
-            psums.ready.eq(~busy | (enter & last_index & last_round)),
         ]
+        ends, taken = Signal(), Signal()
+        m.d.comb += [ends.eq(enter & last_index & last_round), taken.eq(psums.ready & psums.valid)]
         at_end = c.round_cycles - 1
         with m.If(enter | (empty & padding)):
             m.d.sync += index.eq(Mux(index == at_end, 0, index + 1) if at_end else 0)
@@ -120,8 +123,24 @@ class Rescale(Unit):
                 m.d.sync += [second.eq(~last_round), busy.eq(~last_round)]
                 if c.parity:
                     m.d.sync += Value.cast(waiting.odds).eq(0)
-        with m.If(psums.ready & psums.valid):
+        with m.If(taken):
             m.d.sync += [waiting.eq(psums.payload), busy.eq(1)]
+        if ahead:
+            # The next cycle's beat is the last of its pass, has its scales and enters.
+            certain = enter & last_round & self.i_scales.valid
+            if c.column_groups > 1:
+                certain &= index == c.column_groups - 2
+            else:
+                certain &= 0
+            certain &= ~(valid[-2] & kinds[-2].last)
+            if c.addends:
+                before = c.addend_delay - 2
+                certain &= ~(valid[before] & kinds[before].first & kinds[before].addend)
+            takes = Signal()
+            m.d.sync += takes.eq(~taken & (~busy | ends) | certain)
+            m.d.comb += psums.ready.eq(takes)
+        else:
+            m.d.comb += psums.ready.eq(~busy | ends)
 
         at, first, start, step = kinds[c.addend_delay - 1], Signal(), Signal(), Signal()
         m.d.comb += [first.eq(valid[c.addend_delay - 1] & at.first), step.eq(enter | empty)]

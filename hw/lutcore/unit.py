@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from amaranth.hdl import ClockSignal, Instance, Mux, ResetSignal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal, Signal, Value
+from amaranth.lib import stream, wiring
 
 from .config import TensorCoreConfig
 from .streams import StreamLayouts
@@ -94,6 +94,20 @@ class Unit(BaseUnit):
         self.config = config
         self.layouts = StreamLayouts(config)
         super().__init__(top, *children)
+
+    def held(self, m: Module, name: str, source: stream.Interface) -> stream.Interface:
+        """`source`, of the layout called `name`, behind a register that only ready passes by."""
+        target = self.layouts.signature(name).create(path=(f"held_{name}",))
+        payload = Signal.like(Value.cast(source.payload), reset_less=True, name=f"{name}_register")
+        m.d.comb += [
+            source.ready.eq(~target.valid | target.ready),
+            Value.cast(target.payload).eq(payload),
+        ]
+        with m.If(source.ready):
+            m.d.sync += target.valid.eq(source.valid)
+        with m.If(source.ready & source.valid):
+            m.d.sync += payload.eq(source.payload)
+        return target
 
 
 def balanced(terms: list[Value], join: Callable[[Value, Value], Value]) -> Value:

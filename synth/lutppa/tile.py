@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream
+from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
 from lutcore.config import TensorCoreConfig
@@ -48,22 +47,11 @@ class LookupTile(Unit):
         """The parts joined."""
         m = Module()
         tables = self.layouts.signature("tables").create(path=("tables",))
-        weights = self.i_weights if self.config.pipeline else self._held(m)
+        weights = (
+            self.i_weights if self.config.pipeline else self.held(m, "weights", self.i_weights)
+        )
         m.submodules.table = self.table.place(i_steps=self.i_steps, o_tables=tables)
         m.submodules.lookup = self.lookup.place(
             i_tables=tables, i_weights=weights, o_psums=self.o_psums
         )
         return m
-
-    def _held(self, m: Module) -> stream.Interface:
-        held = self.layouts.signature("weights").create(path=("held",))
-        register = Signal(self.layouts.weights, reset_less=True, name="weight_register")
-        m.d.comb += [
-            self.i_weights.ready.eq(~held.valid | held.ready),
-            held.payload.eq(register),
-        ]
-        with m.If(self.i_weights.ready):
-            m.d.sync += held.valid.eq(self.i_weights.valid)
-        with m.If(self.i_weights.ready & self.i_weights.valid):
-            m.d.sync += register.eq(self.i_weights.payload)
-        return held

@@ -75,9 +75,9 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             addends=True,
         ),
         TensorCoreConfig(
-            name="started_piped", m=2, n=2, lookup_group=2, groups_per_step=6, block=24,
+            name="started_piped", m=1, n=4, lookup_group=2, groups_per_step=6, block=24,
             table_bits=9, weight_bits=2, activations=("int8", "fp16"), scales=("fp32", "fp16"),
-            outputs=("fp32", "int32", "bf16"), rescale_columns=2, pipeline=2, addends=True,
+            outputs=("fp32", "int32", "bf16"), rescale_columns=1, pipeline=2, addends=True,
         ),
     )
 }  # fmt: skip
@@ -92,7 +92,7 @@ trits     tables of ternary digits, scales of E4M3
 piped     most registers of `pipeline`; an accumulator is needed again at once
 deep      all of them
 symmetric weights without zero points, of one plane
-started   accumulators that start from addends; `started_piped` in the configuration `piped`
+started   accumulators that start from addends; `started_piped` where psums have to be taken ahead
 """
 
 LONGEST_RESET = 400  # cycles before a reset in the middle

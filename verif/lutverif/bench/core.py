@@ -16,6 +16,7 @@ from lutverif import golden
 
 from . import stimulus
 from .payloads import Kind, Pass, Payloads
+from .rescale import taken
 from .runner import configuration
 from .streams import Bench
 
@@ -82,7 +83,6 @@ async def cycle_contract(dut: Any) -> None:
     config, rng = configuration(), np.random.default_rng(14)
     fill = TensorCore(config).fill
     bench = Bench(dut, _inputs(config), OUTPUTS)
-    columns = max(config.n // config.rescale_columns, (2, 3, 4, 4)[config.pipeline])
     full = config.block // config.k
     most = config.weight_bits
     output = next(name for name in config.outputs if name != "int32")
@@ -107,6 +107,9 @@ async def cycle_contract(dut: Any) -> None:
             assert weights - bench.inputs["i_activations"].moves[steps - 1] == fill
             outputs = bench.outputs["o_outputs"].moves
             beats = config.n // config.rescale_columns
-            period = max(planes * steps, columns * (1 + offset))
-            starts = outputs[::beats]
-            assert np.diff(starts).tolist() == [period] * (count - 1), (planes, steps, starts)
+            period = max(beats, (2, 3, 4, 4)[config.pipeline])
+            starts = [1]
+            for cycle in taken(config, count, 1 + offset, planes * steps)[1:]:
+                starts.append(max(cycle + 1, starts[-1] + (1 + offset) * period))
+            given = np.diff(outputs[::beats]).tolist()
+            assert given == np.diff(starts).tolist(), (planes, steps, given)

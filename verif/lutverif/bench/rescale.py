@@ -119,9 +119,30 @@ async def random_passes(dut: Any) -> None:
     await bench.exercise(lambda: passes.beats(passes.kinds(6)), 36)
 
 
+def taken(config: TensorCoreConfig, passes: int, rounds: int, steps: int) -> list[int]:
+    """Cycles in which psums of `passes` passes with output and addends are taken, the first in 0.
+
+    A pass is `steps` cycles in the lanes, one round of rescale or two, and waits for nothing else.
+    """
+    beats = config.n // config.rescale_columns
+    period = max(beats, (2, 3, 4, 4)[config.pipeline])
+    latency = (3, 4, 5, 7)[config.pipeline]
+    times, first, busy = [0], 1, set[int]()
+    for _ in range(passes - 1):
+        end = first + (rounds - 1) * period + beats - 1
+        if config.addends:
+            busy |= {first + beat + (4 if config.pipeline == 3 else 2) for beat in range(beats)}
+        busy |= {end - beat + latency for beat in range(beats)}
+        # With registers for a fast clock it has to be certain that the last scales enter.
+        late = config.pipeline >= 2 and (beats == 1 or end in busy)
+        times.append(max(end + late, times[-1] + steps))
+        first = max(times[-1] + 1, first + rounds * period)
+    return times
+
+
 @cocotb.test()
 async def cycle_contract(dut: Any) -> None:
-    """A round takes `round_cycles`; outputs come `latency` cycles after the last scales."""
+    """When psums and scales are taken; outputs come `latency` cycles after the last scales."""
     config = configuration()
     latency = Rescale(config, "top").latency
     bench = Bench(dut, _inputs(config), OUTPUTS)
@@ -136,20 +157,33 @@ async def cycle_contract(dut: Any) -> None:
         kind = Kind(output=output, addend=config.addends)
         bench.send(passes.beats([kind] * 6, offset=rounds == 2))
         await bench.finish()
-        taken = bench.inputs["i_scales"].moves[before["i_scales"] :]
+        psums = bench.inputs["i_psums"].moves[before["i_psums"] :]
+        expected = [psums[0] + cycle for cycle in taken(config, 6, rounds, 1)]
+        assert psums == expected
+        starts = [psums[0] + 1]
+        for cycle in psums[1:]:
+            starts.append(max(cycle + 1, starts[-1] + rounds * period))
+        enters = [
+            start + turn * period + beat
+            for start in starts
+            for turn in range(rounds)
+            for beat in range(beats)
+        ]
+        moves = bench.inputs["i_scales"].moves[before["i_scales"] :]
+        if config.pipeline >= 2:
+            # Each beat is in its register until the next takes its place.
+            assert moves[1:] == enters[:-1]
+        else:
+            assert moves == enters
         ends = [
             cycle
-            for first in range(0, len(taken), rounds * beats)
-            for cycle in taken[first + (rounds - 1) * beats : first + rounds * beats]
+            for first in range(0, len(enters), rounds * beats)
+            for cycle in enters[first + (rounds - 1) * beats : first + rounds * beats]
         ]
         outputs = bench.outputs["o_outputs"].moves[given:]
         assert outputs == [cycle + latency for cycle in ends]
-        starts = taken[::beats]
-        count = 6 * rounds
-        assert starts == list(range(starts[0], starts[0] + count * period, period)), starts
-        psums = bench.inputs["i_psums"].moves[before["i_psums"] :]
-        assert psums[1:] == taken[rounds * beats - 1 :: rounds * beats][:-1]
         if config.addends:
-            first = [start + beat for start in starts[::rounds] for beat in range(beats)]
+            delay = 4 if config.pipeline == 3 else 2
+            first = [start + beat for start in starts for beat in range(beats)]
             moves = bench.inputs["i_addends"].moves
-            assert moves[-6 * beats :] == [cycle + 2 for cycle in first]
+            assert moves[-6 * beats :] == [cycle + delay for cycle in first]

@@ -56,6 +56,7 @@ EDGES = [
     ("core", "piped"),
     ("core", "deep"),
     ("core", "started"),
+    ("core", "started_piped"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
