@@ -2,8 +2,9 @@
 
 All modules start as `area` maps them, and nets with many loads get buffers (`buffers`). While a
 path misses the clock, a module on it takes another of `ways`: that which buys most time for its
-area in all its instances; at the end cells get their drive strengths (`sizing`). Where the clock
-is out of reach, the slack says by how much. Times are those of `timing`.
+area in all its instances; at the end cells get their drive strengths (`sizing`), and modules go
+back to smaller mappings where the clock allows it. Where it is out of reach, the slack says by how
+much. Times are those of `timing`.
 """
 
 from __future__ import annotations
@@ -120,6 +121,15 @@ class _Rung(NamedTuple):
     own_ps: float
 
 
+class _Fit(NamedTuple):
+    """A circuit with buffers and sizes, the ways of its modules, and how many cells come first that
+    are no buffers of ours."""
+
+    sized: Timing
+    chosen: dict[str, str]
+    cells: int
+
+
 class _Search:
     """Chooses a rung for each module."""
 
@@ -138,24 +148,60 @@ class _Search:
     def run(self) -> Timed:
         """The search."""
         plain = timing.analyse(self._circuit(), self.clock_ps)
-        tried: list[tuple[Timing, dict[str, str], int]] = []
+        tried: list[_Fit] = []
         while True:
             circuit = self._circuit()
-            chosen = {name: way for name, way in self.chosen.items() if way}
             estimate = timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
             if estimate.slack_ps < -_SIZED * self.clock_ps and self._step(estimate):
                 continue
-            sized = sizing.resized(estimate.circuit, self.clock_ps)
-            tried.append((sized, chosen, len(circuit.kind)))
-            if sized.slack_ps >= 0 or not self._step(sized):
+            tried.append(self._sized(circuit, estimate))
+            if tried[-1].sized.slack_ps >= 0 or not self._step(tried[-1].sized):
                 break
-        best, chosen, cells = max(tried, key=lambda found: min(0.0, found[0].slack_ps))
-        return self._timed(plain, best, chosen, cells)
+        best = max(tried, key=lambda fit: min(0.0, fit.sized.slack_ps))
+        return self._timed(plain, self._returned(best))
 
-    def _timed(self, plain: Timing, best: Timing, chosen: dict[str, str], cells: int) -> Timed:
-        """What was found; the first `cells` of the circuit are no buffers of ours."""
-        final = best.circuit
-        bought = final.kind[cells:]
+    def _sized(self, circuit: Circuit, estimate: Timing) -> _Fit:
+        chosen = {name: way for name, way in self.chosen.items() if way}
+        sized = sizing.resized(estimate.circuit, self.clock_ps)
+        return _Fit(sized, chosen, len(circuit.kind))
+
+    def _returned(self, best: _Fit) -> _Fit:
+        """`best` without what others made superfluous: modules go back to smaller mappings, those
+        that cost most first, while the clock is met, or missed by no more."""
+        self.chosen = dict.fromkeys(self.units, "") | best.chosen
+        slack = min(0.0, best.sized.slack_ps)
+
+        def cost(name: str) -> float:
+            now, least = self._rung(name, self.chosen[name]), self._rung(name, "")
+            assert now is not None  # They have been in a circuit.
+            assert least is not None
+            return self.instances[name] * (now.area - least.area)
+
+        for name in sorted(best.chosen, key=cost, reverse=True):
+            for way in self._smaller(name):
+                kept, self.chosen[name] = self.chosen[name], way
+                circuit = self._circuit()
+                estimate = timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
+                if estimate.slack_ps >= slack - _SIZED * self.clock_ps:
+                    fit = self._sized(circuit, estimate)
+                    area = best.sized.circuit.area
+                    if fit.sized.slack_ps >= slack and fit.sized.circuit.area < area:
+                        best = fit
+                        break
+                self.chosen[name] = kept
+        return best
+
+    def _smaller(self, name: str) -> list[str]:
+        """Ways of mapping a module in less area than it has, the smallest first."""
+        rungs = [self._rung(name, way) for way in ("", *ways.WAYS)]
+        now = self._rung(name, self.chosen[name])
+        found = [rung for rung in rungs if rung and now and rung.area < now.area]
+        return [rung.way for rung in sorted(found, key=lambda rung: rung.area)]
+
+    def _timed(self, plain: Timing, best: _Fit) -> Timed:
+        """What was found."""
+        final = best.sized.circuit
+        bought = final.kind[best.cells :]
         return Timed(
             clock_ps=self.clock_ps,
             area=self.smallest.totals[self.top].area,
@@ -163,11 +209,11 @@ class _Search:
             timed_area=final.area,
             buffers=len(bought),
             buffer_area=float(final.delays.areas[bought].sum()),
-            slack_ps=best.slack_ps,
+            slack_ps=best.sized.slack_ps,
             areas=final.areas,
             plain_areas=plain.circuit.areas,
-            ways=chosen,
-            paths=tuple(timing.paths(best)),
+            ways=best.chosen,
+            paths=tuple(timing.paths(best.sized)),
             netlist=final.verilog(),
         )
 
