@@ -201,16 +201,16 @@ class Peak(Unit):
 class Align(Unit):
     """One activation to a two's complement integer in units of 2^e, to nearest, ties to even.
 
-    Combinational. value: a code of the format; format: its place in `config.activations`;
-    shift: that of the row, from `BlockScale`; nonfinite: the row has an infinity or NaN, which
-    makes the result 0.
+    value: a code of the format; format: its place in `config.activations`; shift: that of the row,
+    from `BlockScale`; nonfinite: the row has an infinity or NaN, which makes the result 0.
+    Combinational; with `pipeline` a register in front of the rounding takes its data with `enable`.
     """
 
     suffix = "align"
-    clocked = False
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
         self.decode = Decode(config, top)
+        self.clocked = config.pipeline > 0  # type: ignore[misc]
         super().__init__(config, top, self.decode)
 
     def ports(self) -> dict[str, Any]:
@@ -219,6 +219,7 @@ class Align(Unit):
             "format": In(self.layouts.passes["format"].shape),
             "shift": In(unsigned(shift_bits(self.config))),
             "nonfinite": In(1),
+            **({"enable": In(1)} if self.config.pipeline else {}),
             "aligned": Out(signed(self.config.aligned_bits)),
         }
 
@@ -235,11 +236,26 @@ class Align(Unit):
         near = width.bit_length()
         wide = Signal(2 * width)
         m.d.comb += wide.eq(Cat(Const(0, width + headroom), number.significand) >> shift[:near])
-        floor, half, rest = wide[width:], wide[width - 1], wide[: width - 1].any()
-        magnitude = Signal(c.aligned_bits)
-        m.d.comb += magnitude.eq(floor + (half & (rest | floor[0])))
+        half, rest = wide[width - 1], wide[: width - 1].any()
+        floor, up, sign = Signal(c.aligned_bits), Signal(), Signal()
         with m.If(~self.nonfinite & ~shift[near:].any()):
-            m.d.comb += self.aligned.eq(Mux(number.sign, -magnitude, magnitude))
+            m.d.comb += [
+                floor.eq(wide[width:]),
+                up.eq(half & (rest | wide[width])),
+                sign.eq(number.sign),
+            ]
+        if c.pipeline:
+            # The least integer has one bit more than all others.
+            digits = floor if any(c.exact(fmt) for fmt in c.formats) else floor[:-1]
+            held = Signal(len(digits) + 2, name="held", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += held.eq(Cat(digits, up, sign))
+            floor, up, sign = held[:-2], held[-2], held[-1]
+        magnitude = Signal(c.aligned_bits)
+        m.d.comb += [
+            magnitude.eq(floor + up),
+            self.aligned.eq(Mux(sign, -magnitude, magnitude)),
+        ]
         return m
 
 

@@ -297,6 +297,12 @@ class TensorCoreConfig:
         return _signed_bits(self._planes * (self._groups_per_block << (self.table_bits - 1)))
 
     @property
+    def lane_enable(self) -> bool:
+        """Whether lanes have an enable, since decoders that select nothing without a step would lie
+        on the longest path."""
+        return self.pipeline >= 2
+
+    @property
     def odd_bits(self) -> int:
         """Width of what the low bits of a row's sums add up to over all planes of a block."""
         return (self._planes * self._groups_per_block).bit_length()

@@ -25,8 +25,9 @@ __all__ = ["Decoder", "Lane", "LookupArray"]
 class Decoder(Unit):
     """A column's codes to one line per table entry, once for all rows. Combinational.
 
-    codes: as docs/specification.md folds them; take: the step is taken, and without it nothing is
-    selected; selections: per lookup group the line of an entry, or none for zero, and `negate`.
+    codes: as docs/specification.md folds them; selections: per lookup group the line of an entry,
+    or none for zero, and `negate`. take: the step is taken, and without it nothing is selected; not
+    with `config.lane_enable`.
     """
 
     suffix = "decoder"
@@ -35,12 +36,13 @@ class Decoder(Unit):
     def ports(self) -> dict[str, Any]:
         return {
             "codes": In(self.layouts.codes),
-            "take": In(1),
+            **({} if self.config.lane_enable else {"take": In(1)}),
             "selections": Out(self.layouts.selections),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self.taken = Const(1, 1) if self.config.lane_enable else self.take
         if self.config.table_digits == 3:
             for first in range(0, len(self.codes), 2):
                 self._ternary(m, first)
@@ -51,14 +53,14 @@ class Decoder(Unit):
                 places = (0b10, 0b00, 0b01)
             else:
                 places = range(self.config.entries)
-                m.d.comb += selection.negate.eq(code[-1] & self.take)
+                m.d.comb += selection.negate.eq(code[-1] & self.taken)
                 code = code[:-1]  # noqa: PLW2901
             m.d.comb += selection.lines.eq(Cat(self._line(code, place) for place in places))
         return m
 
     def _line(self, code: Value, place: int) -> Value:
         bits = (code[i] if place >> i & 1 else ~code[i] for i in range(len(code)))
-        return Cat(*bits, self.take).all()
+        return Cat(*bits, self.taken).all()
 
     def _ternary(self, m: Module, first: int) -> None:
         singles: list[tuple[Value, Value]] = []
@@ -69,15 +71,15 @@ class Decoder(Unit):
             )
             m.d.comb += [
                 zero.eq(code[3] & code[4]),
-                plus.eq(self.take & Mux(zero, code[0], code[3])),
-                minus.eq(self.take & Mux(zero, code[1], code[4])),
+                plus.eq(self.taken & Mux(zero, code[0], code[3])),
+                minus.eq(self.taken & Mux(zero, code[1], code[4])),
             ]
             singles.append((plus, minus))
             low, high = code[0], code[1]
             entry = (~low & ~high, low & ~high, ~low & high, low & high)
             pair = self.selections[first // 2 * 3 + place]
             m.d.comb += [
-                pair.lines.eq(Cat(*entry) & (self.take & ~zero).replicate(4)),
+                pair.lines.eq(Cat(*entry) & (self.taken & ~zero).replicate(4)),
                 pair.negate.eq(code[2]),
             ]
         (a_plus, a_minus), (b_plus, b_minus) = singles
@@ -97,7 +99,7 @@ class Lane(Unit):
     tables: the row's tables of this step; selections: the column's; keep: add to the accumulator;
     shift: add to twice the accumulator (a new plane); neither: start from zero.
     Cycle contract: psum holds the sum one cycle later. A cycle without selections and with `keep`
-    changes nothing, so that a lane needs no enable.
+    changes nothing, so that a lane needs no enable; with `config.lane_enable` it has one.
     """
 
     suffix = "lane"
@@ -108,6 +110,7 @@ class Lane(Unit):
             "selections": In(self.layouts.selections),
             "keep": In(1),
             "shift": In(1),
+            **({"enable": In(1)} if self.config.lane_enable else {}),
             "psum": Out(signed(self.config.psum_bits)),
         }
 
@@ -151,11 +154,12 @@ class Lane(Unit):
         ]
         if carries:
             step = self._signed_sum(terms, join)
-            extended = Cat(step, step[-1].replicate(c.psum_bits - len(step)))
-            m.d.sync += psum.eq(join(base, extended))
+            total = join(base, Cat(step, step[-1].replicate(c.psum_bits - len(step))))
         else:
             # One sum of all, so that only one carry runs through it.
-            m.d.sync += psum.eq(base + self._unsigned_sum(terms, add) - self._excess(terms))
+            total = base + self._unsigned_sum(terms, add) - self._excess(terms)
+        with m.If(self.enable if c.lane_enable else 1):
+            m.d.sync += psum.eq(total)
         return m
 
     def _excess(self, terms: list[Value]) -> int:
@@ -215,9 +219,10 @@ class LookupArray(Unit):
         weights = self.held(m, "weights", self.i_weights) if c.pipeline else self.i_weights
         control = tables.payload.control
         free, step, keep, shift = Signal(), Signal(), Signal(), Signal()
+        taken = Const(1, 1) if c.lane_enable else step
         m.d.comb += [
-            keep.eq(~(step & (control.clear | control.shift))),
-            shift.eq(step & control.shift & ~control.clear),
+            keep.eq(~(taken & (control.clear | control.shift))),
+            shift.eq(taken & control.shift & ~control.clear),
             free.eq(~psums.valid | psums.ready),
             tables.ready.eq(weights.valid & free),
             weights.ready.eq(tables.valid & free),
@@ -226,7 +231,9 @@ class LookupArray(Unit):
         for column in range(c.n):
             selections = Signal(self.layouts.selections, name=f"selections_{column}")
             m.submodules[f"decoder_{column}"] = self.decoder.place(
-                codes=weights.payload[column], take=step, selections=selections
+                codes=weights.payload[column],
+                selections=selections,
+                **({} if c.lane_enable else {"take": step}),
             )
             for row in range(c.m):
                 m.submodules[f"lane_{row}_{column}"] = self.lane.place(
@@ -234,6 +241,7 @@ class LookupArray(Unit):
                     selections=selections,
                     keep=keep,
                     shift=shift,
+                    **({"enable": step} if c.lane_enable else {}),
                     psum=psums.payload.columns[column][row],
                 )
         for row in range(c.m):

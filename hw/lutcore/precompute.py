@@ -166,6 +166,7 @@ class Precompute(Unit):
 
         # Align: the buffer's data, one cycle after the fetch; held behind that with `pipeline`.
         values = Signal(self.layouts.steps["values"].shape)
+        enable = align_moves & fetched
         for row in range(c.m):
             for index in range(c.k):
                 m.submodules[f"align_{row}_{index}"] = self.align.place(
@@ -174,10 +175,13 @@ class Precompute(Unit):
                     shift=scales[row][1],
                     nonfinite=scales[row][2],
                     aligned=values[row][index],
+                    **({"enable": enable} if c.pipeline else {}),
                 )
-        result = Signal(self.layouts.steps)
+        result = Signal(
+            data.StructLayout({"control": self.layouts.control, "scaling": self.layouts.scaling})
+        )
         m.d.comb += [
-            result.values.eq(values),
+            steps.payload.values.eq(values),
             result.control.eq(control),
             result.scaling.eq(scaling),
         ]
@@ -189,20 +193,23 @@ class Precompute(Unit):
         if not c.pipeline:
             m.d.comb += [
                 steps.valid.eq(fetched),
-                steps.payload.eq(result),
+                steps.payload.control.eq(result.control),
+                steps.payload.scaling.eq(result.scaling),
                 align_moves.eq(steps.ready),
             ]
             return m
+        # The values have their registers in `Align`.
         aligned = Signal()
-        held = Signal(self.layouts.steps, reset_less=True)
+        held = Signal(result.shape(), reset_less=True)
         m.d.comb += [
             steps.valid.eq(aligned),
-            steps.payload.eq(held),
+            steps.payload.control.eq(held.control),
+            steps.payload.scaling.eq(held.scaling),
             align_moves.eq(~aligned | steps.ready),
         ]
         with m.If(align_moves):
             m.d.sync += aligned.eq(fetched)
-        with m.If(align_moves & fetched):
+        with m.If(enable):
             m.d.sync += held.eq(result)
         return m
 

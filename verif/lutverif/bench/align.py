@@ -17,6 +17,17 @@ from . import stimulus
 from .runner import configuration
 
 
+async def _registered(dut: Any, rng: np.random.Generator) -> None:
+    """Takes the value into the register, which then keeps it under noise without `enable`."""
+    for enable in (1, 0):
+        dut.enable.value = enable
+        dut.clk.value = 1
+        await Timer(1, "ns")
+        dut.clk.value = 0
+        await Timer(1, "ns")
+        dut.value.value = int(rng.integers(1 << len(dut.value)))
+
+
 async def _check(
     dut: Any,
     rows: NDArray[Any],
@@ -43,6 +54,8 @@ async def _check(
         for code, aligned in zip(codes[row].tolist(), want.aligned[row].tolist(), strict=False):
             dut.value.value = code
             await Timer(1, "ns")
+            if config.pipeline:
+                await _registered(dut, rng)
             got = int(dut.aligned.value)
             assert got == aligned & mask, (
                 f"{fmt.name} {code:#x}, shift {shift}: {got:#x}, not {aligned & mask:#x}"

@@ -15,6 +15,10 @@ from .runner import configuration
 from .selections import selections
 
 
+def _mask(signal: Any) -> int:
+    return (1 << len(signal)) - 1
+
+
 @cocotb.test()
 async def random_and_extreme_sums(dut: Any) -> None:
     """Any entries and digits, with idle cycles between; the extremes fill the accumulator."""
@@ -25,8 +29,10 @@ async def random_and_extreme_sums(dut: Any) -> None:
     payloads = Payloads(config)
     dut.rst.value = 0
 
-    async def clock(keep: bool, shift: bool) -> None:
+    async def clock(keep: bool, shift: bool, enable: bool = True) -> None:
         dut.keep.value, dut.shift.value = int(keep), int(shift)
+        if config.lane_enable:
+            dut.enable.value = int(enable)
         await Timer(5, "ns")
         dut.clk.value = 1
         await Timer(5, "ns")
@@ -47,8 +53,12 @@ async def random_and_extreme_sums(dut: Any) -> None:
         for plane in range(planes):
             for step in range(steps):
                 while rng.random() < 0.2:
-                    dut.selections.value = 0
-                    await clock(True, False)
+                    if config.lane_enable:
+                        dut.selections.value = int(rng.integers(1 << 30)) & _mask(dut.selections)
+                        await clock(bool(rng.integers(2)), bool(rng.integers(2)), False)
+                    else:
+                        dut.selections.value = 0
+                        await clock(True, False)
                 dut.tables.value = join(
                     *payloads.step_tables(tables, step * size, (step + 1) * size)
                 )
