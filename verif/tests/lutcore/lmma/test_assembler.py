@@ -103,11 +103,11 @@ def test_bodies_are_indented():
         (LMMA.replace("16,", "x"), None),
         (LMMA.replace("steps=16", "steps=17"), "1:54: range: steps 17: a count is larger than the "
          "core or the buffers"),
-        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, planes "
-         "or addends, or they do not go together"),
+        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, planes, "
+         "addends or part, or they do not go together"),
         (f"{LMMA}, first, addend=1", "1:72: expected addend (none, c0, c1), not '1'"),
-        (f"{LMMA}, first, addend=c1", "1:72: format: addend c1: the core lacks the format, planes "
-         "or addends, or they do not go together"),
+        (f"{LMMA}, first, addend=c1", "1:72: format: addend c1: the core lacks the format, planes, "
+         "addends or part, or they do not go together"),
         ("load.c c1, r0, rows=1, columns=1", "1:8: format: c c1: the core lacks the format, "
          "planes, addends or part, or they do not go together"),
         ("load.a.8 a0, r0, rows=1, steps=1, stride=8", "1:42: misaligned: stride 8: an address or "
