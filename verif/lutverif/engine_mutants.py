@@ -73,7 +73,8 @@ ENGINE_MUTANTS = [
             "with m.If(odd):", "with m.If(self.read_address[0]):"),
     _engine("pair-in-one-bank", "index", "mover", "at.index[0] | self.two)", "at.index[0])"),
     _engine("last-of-a-pair-of-rows", "padding", "mover",
-            "flush=(pair | (move.c if addends else 0))", "flush=(move.c if addends else Const(0, 1))"),
+            "flush=(pair | (move.c if addends else 0))",
+            "flush=(move.c if addends else Const(0, 1))"),
     _engine("later-cause-counts", "special value", "decoder",
             "sorted(found, reverse=True)", "sorted(found)"),
 ]  # fmt: skip
