@@ -318,7 +318,7 @@ class Mover(EngineUnit):
         found = [item[: widths[-1]]]
         for code in reversed(range(len(widths) - 1)):
             found.append(Mux(part <= code, item[widths[code + 1] : widths[code]], 0))
-        return Cat(found)
+        return Cat(found)[: self.layouts.beats["w"].size]  # in memory it is whole bytes
 
     def _addends(
         self, m: Module, move: Any, at: _Row, working: Value, put: Value, item: Value, done: Value

@@ -34,6 +34,10 @@ __all__ = ["A", "Access", "C", "D", "Plan", "S", "W"]
 A, W, S, D, C = range(5)
 """Buffers; each has the address register of its number."""
 
+MANY = 8
+"""Times that a column of tiles takes longer than its weights, for these to be loaded in one go
+between the activations of two tiles; found by trying 17 x 70 x 300 (4) and 64 x 256 x 512 (14)."""
+
 
 class Access(NamedTuple):
     """A load or store; its `next` follows from the access of its register after it."""
@@ -161,8 +165,11 @@ class Plan:
             word, m = self.config.word_bytes, self.core.m
             words = sum(self._sizes(W) + self._sizes(S)) // word
             others = m * (sum(self._sizes(A)) + self.tile_bytes) // word
-            most = -(-words // max(1, self.lanes - others))
-            most = max(1, min(most, self.config.a_steps // self.counts[A][0]))
+            # Large loads of activations have a price too, at the start of every column of tiles:
+            # where there are many tiles, waiting for the weights once is less.
+            if MANY * words > self.row_tiles * self.lanes:
+                most = -(-words // max(1, self.lanes - others))
+                most = max(1, min(most, self.config.a_steps // self.counts[A][0]))
         rest = self.rows % self.core.m != 0
         found: list[range] = []
         at, size, whole = 0, 1, self.row_tiles - rest
