@@ -38,9 +38,11 @@ COLUMNS = 256
 """Columns that the golden model has in memory at a time."""
 
 
-def tile_cost(rows: int, packed: PackedWeights, config: EngineConfig) -> Cost:
-    """Lane cycles of a tile of FP16 activations of so many rows, and the words of its operands."""
+def tile_cost(rows: int, columns: int, packed: PackedWeights, config: EngineConfig) -> Cost:
+    """Lane cycles of a tile of FP16 activations of so many rows and columns, and the words of its
+    operands."""
     core, passes = config.core, packed.passes
+    halved = max(i for i in range(config.weight_halvings + 1) if core.n >> i >= columns)
     steps = [item.segment.steps(core) for item in passes]
     taken = list(zip(passes, steps, strict=True))
     beats = sum(item.planes * count for item, count in taken)
@@ -49,7 +51,7 @@ def tile_cost(rows: int, packed: PackedWeights, config: EngineConfig) -> Cost:
     return Cost(
         sum(pass_cycles(item.planes, count, item.rounds, core) for item, count in taken),
         rows * config.words(config.row_bytes(row, 16))
-        + config.words(beats * core.weight_beat_bytes)
+        + config.words(beats * core.weight_beat_bytes >> halved)
         + config.words(groups * config.scale_beat_bytes),
     )
 
@@ -60,7 +62,7 @@ def ends(rows: int, columns: int, packed: PackedWeights, config: EngineConfig) -
     results."""
     core = config.core
     rest = [size % most or most for size, most in ((rows, core.m), (columns, core.n))]
-    tile = tile_cost(rest[0], packed, config)
+    tile = tile_cost(*rest, packed, config)
     return max(0, tile.words - tile.lanes), rest[0] * config.words(4 * rest[1])
 
 

@@ -232,7 +232,8 @@ class Machine:
             case "load_a":
                 return -(-op["steps"] * core.k * self._width(op) // 8)
             case "load_w":
-                return op["beats"] * core.weight_beat_bytes
+                # A part that is not whole bytes is refused for its format, whatever its address.
+                return op["beats"] * core.weight_beat_bytes >> op["part"]
             case "load_s":
                 return op["beats"] * self.config.scale_beat_bytes
             case "load_c":
@@ -289,8 +290,12 @@ class Machine:
             tile[: len(rows), : op["columns"]] = rows.view("<u4")
             self._c[op["c"]] = tile
         else:
-            slots = self._w if op.instruction.name == "load_w" else self._s
-            slots[op[op.instruction.operands[0]]] = _Slot(rows.reshape(op["beats"], -1))
+            beats = rows.reshape(op["beats"], -1)
+            if op.instruction.name == "load_w":
+                beats = np.pad(beats, ((0, 0), (0, core.weight_beat_bytes - beats.shape[1])))
+                self._w[op["w"]] = _Slot(beats)
+            else:
+                self._s[op["s"]] = _Slot(beats)
         self.counters.words_read += len(rows) * self._row_words(op)
         self._advance(op["address"], op["next"])
 

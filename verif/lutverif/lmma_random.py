@@ -247,8 +247,12 @@ class _Maker:
             address=register,
             beats=self._int(1, most),
             next=self._next(),
+            **({"part": self._part()} if name == "w" else {}),
         )
         return [*words, encode(op)]
+
+    def _part(self) -> int:
+        return max(0, self._int(-3, self.config.weight_halvings))
 
     def _load_w(self) -> list[int]:
         core = self.config.core

@@ -145,6 +145,8 @@ class _Storm:
         moves = buffer != W or core.table_digits == 2
         shared = {"address": buffer, "next": self._one((0, 1, 2)) * moves * self.config.word_bytes}
         shared[name] = slot
+        if buffer == W and not self.random.integers(3):
+            shared["part"] = int(self.random.integers(self.config.weight_halvings + 1))
         if buffer != A:
             return new(f"load_{name}", **shared, beats=count)
         bits = str(core.activation_bits)

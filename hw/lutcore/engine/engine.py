@@ -62,6 +62,7 @@ class Engine(EngineUnit):
                 layouts.beats[name].size,
                 layouts.depths[name],
                 core.m if name in ("a", "c") else 1,
+                layouts.banks(name),
             )
             for name in layouts.loads
         }
@@ -134,6 +135,7 @@ class Engine(EngineUnit):
                 readers[name]["begin_slot"].eq(sequencer["begin_slot"]),
                 readers[name]["written"].eq(mover["written"][place]),
                 readers[name]["written_slot"].eq(mover["item_slot"]),
+                readers[name]["two"].eq(mover["two"]),
             ]
         m.submodules.sequencer = self.sequencer.place(
             i_start=self.i_start,

@@ -20,7 +20,7 @@ from lutcore.lmma.encoding import WORD_BITS
 from lutcore.streams import index_bits
 
 from .gearbox import Gearbox
-from .unit import EngineUnit, queued
+from .unit import EngineLayouts, EngineUnit, queued
 
 __all__ = ["Mover"]
 
@@ -56,16 +56,18 @@ class Mover(EngineUnit):
 
     def __init__(self, config: EngineConfig, top: str) -> None:
         c = config.core
-        widths = [
-            *(c.k * bits for bits in (4, 8, 16) if bits <= c.activation_bits),
-            8 * c.weight_beat_bytes,
-            8 * config.scale_beat_bytes,
-            WORD_BITS,
-        ]
-        self.a_widths = len(widths) - 3
-        if c.addends:
-            widths.append(c.rescale_columns * FP32.bits)
-        self.load = Gearbox(config, top, "load", [config.word_bits], widths)
+        layouts = EngineLayouts(config)
+        # What comes out at a time, two items of a pair.
+        self.widths = {
+            name: [
+                bits * (2 if code in layouts.pairs.get(name, ()) else 1)
+                for code, bits in enumerate(layouts.widths[name])
+            ]
+            for name in (*layouts.loads, "program")
+        }
+        # One place in the gearbox for all that are as wide.
+        self.sinks = sorted({width for widths in self.widths.values() for width in widths})
+        self.load = Gearbox(config, top, "load", [config.word_bits], self.sinks)
         narrow = [bits for bits in (16, 32) if bits <= config.output_bits]
         columns = [c.rescale_columns * bits for bits in narrow]
         self.store = Gearbox(config, top, "store", columns, [config.word_bits])
@@ -78,11 +80,15 @@ class Mover(EngineUnit):
             "i_moves": In(stream.Signature(lay.move)),
             **lay.memory_streams(),
             "written": Out(len(lay.loads)),
-            **{f"write_{name}": Out(c.core.m if name in by_row else 1) for name in lay.loads},
+            "two": Out(1),
+            **{
+                f"write_{name}": Out(lay.banks(name) * (c.core.m if name in by_row else 1))
+                for name in lay.loads
+            },
             "write_program": Out(1),
             "item_slot": Out(1),
             "item_index": Out(lay.items_bits),
-            **{f"data_{name}": Out(lay.beats[name].size) for name in lay.loads},
+            **{f"data_{name}": Out(lay.banks(name) * lay.beats[name].size) for name in lay.loads},
             "data_program": Out(WORD_BITS),
             "read_enable": Out(1),
             "read_address": Out(1 + index_bits(c.core.column_groups)),
@@ -211,18 +217,18 @@ class Mover(EngineUnit):
 
     def _load(self, m: Module, move: Any, at: _Row, working: Value, done: Value) -> None:
         """Words into items of the move's width, items into their buffer."""
-        reads, sink = self.i_read_data, Signal(range(len(self.load.sinks)), name="item_width")
-        item = Signal(max(self.load.sinks))
+        lay, pair = self.layouts, Signal(name="item_pair")
+        reads, sink = self.i_read_data, Signal(range(len(self.sinks)), name="item_width")
+        item = Signal(max(self.sinks))
         valid, ready, room = Signal(name="item_valid"), Signal(name="item_ready"), Signal()
         addends = self.config.core.addends
-        for place, name in enumerate(("w", "s", "program", *("c",) * addends)):
-            with m.If(move[name]):
-                m.d.comb += sink.eq(self.a_widths + place)
-        with m.If(move.a):
-            m.d.comb += sink.eq(move.width)
+        for name, widths in self.widths.items():
+            for code, width in enumerate(widths):
+                with m.If(move[name] & (move.width == code if len(widths) > 1 else 1)):
+                    m.d.comb += sink.eq(self.sinks.index(width))
         m.submodules.load = self.load.place(
             clear=at.begin,
-            flush=move.c & working & (at.words == 0) if addends else Const(0, 1),
+            flush=(pair | (move.c if addends else 0)) & working & (at.words == 0),
             source=Const(0, 1),
             sink=sink,
             i_piece=reads.payload.data,
@@ -234,44 +240,85 @@ class Mover(EngineUnit):
         )
         put, last_row = valid & ready, at.row == move.rows
         m.d.comb += [
+            pair.eq(
+                Cat(
+                    move[name] & (move.width == code)
+                    for name, codes in lay.pairs.items()
+                    for code in codes
+                ).any()
+            ),
+            self.two.eq(pair & (at.items != 1)),
             reads.ready.eq(working & (at.words != 0) & room),
             ready.eq(working & (at.items != 0)),
-            done.eq(put & (at.items == 1)),
+            done.eq(put & (at.items == 1 + self.two)),
             self.read_words.eq(reads.valid & reads.ready),
             # A beat of A is there when its last row is.
             self.written[:3].eq(Mux(put, Cat(move.a & last_row, move.w, move.s), 0)),
-            self.write_w.eq(put & move.w),
+            self.write_w.eq(Mux(put & move.w, self._banks("w", at), 0)),
             self.write_s.eq(put & move.s),
             self.write_program.eq(put & move.program),
-            self.data_w.eq(item),
+            self.data_w.eq(
+                Cat(self._columns(each, move.width) for each in self._items("w", item, move.width))
+            ),
             self.data_s.eq(item),
             self.data_program.eq(item),
         ]
         with m.If(self.read_words):
             m.d.sync += at.words.eq(at.words - 1)
         with m.If(put):
-            m.d.sync += [at.items.eq(at.items - 1), at.index.eq(at.index + 1)]
+            m.d.sync += [
+                at.items.eq(at.items - 1 - self.two),
+                at.index.eq(at.index + 1 + self.two),
+            ]
         if addends:
             self._addends(m, move, at, working, put, item, done)
         # A row of the core gets its codes, each as wide as the widest; with the first row come the
         # zeros of the rows that the tile does not have.
         core = self.config.core
-        codes = Signal(core.k * core.activation_bits)
-        for place, width in enumerate(self.load.sinks[: self.a_widths]):
-            bits = width // core.k
-            with m.If(move.width == place):
-                wide = data.ArrayLayout(core.activation_bits, core.k)
-                view = data.View(wide, codes)
-                for i in range(core.k):
-                    m.d.comb += view[i].eq(item[i * bits : (i + 1) * bits])
-        for i in range(core.m):
-            here = at.row == i
-            beyond = (at.row == 0) & (move.rows < i) if i else Const(0)
-            part = self.data_a[i * len(codes) : (i + 1) * len(codes)]
-            m.d.comb += [
-                self.write_a[i].eq(put & move.a & (here | beyond)),
-                part.eq(Mux(here, codes, 0)),
-            ]
+        for bank, each in enumerate(self._items("a", item, move.width)):
+            codes = Signal(core.k * core.activation_bits, name=f"codes_{bank}")
+            for place, width in enumerate(lay.widths["a"]):
+                bits = width // core.k
+                with m.If(move.width == place):
+                    wide = data.ArrayLayout(core.activation_bits, core.k)
+                    view = data.View(wide, codes)
+                    for i in range(core.k):
+                        m.d.comb += view[i].eq(each[i * bits : (i + 1) * bits])
+            written = self._banks("a", at)[bank]
+            for i in range(core.m):
+                here = at.row == i
+                beyond = (at.row == 0) & (move.rows < i) if i else Const(0)
+                place = bank * core.m + i
+                part = self.data_a[place * len(codes) : (place + 1) * len(codes)]
+                m.d.comb += [
+                    self.write_a[place].eq(put & move.a & (here | beyond) & written),
+                    part.eq(Mux(here, codes, 0)),
+                ]
+
+    def _items(self, name: str, item: Signal, width: Value) -> list[Value]:
+        """What each bank of a buffer is given: both the same, or the items of a pair."""
+        lay = self.layouts
+        if lay.banks(name) == 1:
+            return [item]
+        second: Value = item
+        for code in lay.pairs[name]:
+            bits = lay.widths[name][code]
+            second = Mux(width == code, item[bits : 2 * bits], second)
+        return [item, second]
+
+    def _banks(self, name: str, at: _Row) -> Value:
+        """Which banks of a buffer an item is for."""
+        if self.layouts.banks(name) == 1:
+            return Const(1, 1)
+        return Cat(~at.index[0], at.index[0] | self.two)
+
+    def _columns(self, item: Value, part: Value) -> Value:
+        """A beat of weights, zeros where the part that memory has of it ends."""
+        widths = self.layouts.widths["w"]
+        found = [item[: widths[-1]]]
+        for code in reversed(range(len(widths) - 1)):
+            found.append(Mux(part <= code, item[widths[code + 1] : widths[code]], 0))
+        return Cat(found)[: self.layouts.beats["w"].size]  # in memory it is whole bytes
 
     def _addends(
         self, m: Module, move: Any, at: _Row, working: Value, put: Value, item: Value, done: Value

@@ -208,17 +208,18 @@ class Sequencer(EngineUnit):
         m.d.sync += address.eq(Array(registers)[which])
 
         item = core.k * 4
-        width = Mux(
-            self._is["store_d"],
-            code(self._word, "store_d", "bits"),
-            code(self._word, "load_a", "bits"),
+        width = self._by_name(
+            {
+                name: code(self._word, name, field)
+                for name, field in (("store_d", "bits"), ("load_a", "bits"), ("load_w", "part"))
+            }
         )
         size = Signal(32, name="row_bytes")
         with m.If(self._is["load_a"]):
             steps = self._field("load_a", "steps")
             m.d.comb += size.eq((((steps * item) << width) + 7) >> 3)
         with m.If(self._is["load_w"]):
-            m.d.comb += size.eq(self._field("load_w", "beats") * core.weight_beat_bytes)
+            m.d.comb += size.eq((self._field("load_w", "beats") * core.weight_beat_bytes) >> width)
         with m.If(self._is["load_s"]):
             m.d.comb += size.eq(self._field("load_s", "beats") * c.scale_beat_bytes)
         with m.If(self._is["store_d"]):

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from lutcore.formats import FP32
 from lutcore.lmma.config import EngineConfig
-from lutcore.lmma.encoding import Cause
+from lutcore.lmma.encoding import WORD_BITS, Cause
 from lutcore.memory_port import MemoryPort
 from lutcore.streams import StreamLayouts, index_bits
 from lutcore.unit import BaseUnit
@@ -30,7 +30,9 @@ class EngineLayouts:
     reading   a run of beats of a buffer
     run       passes of the core
 
-    `loads` names the buffers that are loaded.
+    `loads` names the buffers that are loaded. `widths` has the bits of an item of each in memory,
+    by the code of a move's `width`, and `pairs` those of which a word holds two: they are moved two
+    at a time into the two banks of their buffer.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -51,6 +53,17 @@ class EngineLayouts:
         if c.core.addends:
             self.depths["c"], self.beats["c"] = c.core.column_groups, self.core.addends
         self.loads = tuple(self.depths)
+        self.widths = {
+            "a": [c.core.k * bits for bits in (4, 8, 16) if bits <= c.core.activation_bits],
+            "w": [8 * c.core.weight_beat_bytes >> part for part in range(c.weight_halvings + 1)],
+            "s": [8 * c.scale_beat_bytes],
+            "c": [c.core.rescale_columns * FP32.bits],
+            "program": [WORD_BITS],
+        }
+        self.pairs = {
+            name: [code for code, bits in enumerate(self.widths[name]) if 2 * bits <= c.word_bits]
+            for name in ("a", "w")
+        }
         address = c.address_bits
         self.start = data.StructLayout(
             {"program": address, "count": self.index_bits + 1, "limit": address + 1}
@@ -86,6 +99,10 @@ class EngineLayouts:
             for name, depth in self.depths.items()
         }
         self.run = data.StructLayout({"descriptor": self.core.passes, "passes": 12})
+
+    def banks(self, name: str) -> int:
+        """Banks of buffer a, w, s, c or d."""
+        return 2 if self.pairs.get(name) else 1
 
     def memory_streams(self) -> dict[str, Any]:
         """The streams of the memory port, as a unit that uses it has them."""

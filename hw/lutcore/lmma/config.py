@@ -100,6 +100,13 @@ class EngineConfig:
         return max(fmt.bits for fmt in self.core.output_formats)
 
     @property
+    def weight_halvings(self) -> int:
+        """How often the columns of a beat of weights can be halved, up to three times, such that
+        columns and bytes are whole."""
+        columns, bits = self.core.n, self.core.n * self.core.code_bits
+        return sum(columns % (1 << i) == 0 and bits % (8 << i) == 0 for i in (1, 2, 3))
+
+    @property
     def scale_beat_bytes(self) -> int:
         """Bytes of a beat of scales in memory: rescale_columns scales and z', in whole bytes."""
         return -(-self.core.rescale_columns * (self.scale_bits + self.core.zero_bits) // 8)

@@ -48,7 +48,7 @@ class Cause(enum.IntEnum):
     OPCODE = 2, "no instruction has this opcode"
     RESERVED = 3, "a bit beyond the fields is 1"
     SHAPE = 4, "m, n or k are not those of the core"
-    FORMAT = 5, "the core lacks the format, planes or addends, or they do not go together"
+    FORMAT = 5, "the core lacks the format, planes, addends or part, or they do not go together"
     RANGE = 6, "a count is larger than the core or the buffers"
     NESTING = 7, "a loop too deep, or an end without a loop"
     CHAIN = 8, "lmma continues or keeps what the lmma before did not leave"
@@ -363,7 +363,21 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
         0x03,
         "load.w",
         "beats of weights, from the start of a slot of W",
-        (_slot("w"), _REGISTER, _beats(lambda c: c.w_beats), _NEXT),
+        (
+            _slot("w"),
+            _REGISTER,
+            _beats(lambda c: c.w_beats),
+            _NEXT,
+            Field(
+                "part",
+                2,
+                Choice(("1", "2", "4", "8")),
+                "a beat in memory has n by this many columns; codes of the others are zero",
+                lambda c: range(c.weight_halvings + 1),
+                Cause.FORMAT,
+                0,
+            ),
+        ),
         ("w", "address"),
     ),
     Instruction(

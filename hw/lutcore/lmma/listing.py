@@ -52,7 +52,8 @@ def cost(op: Op, config: EngineConfig) -> Cost:
         case "load_c":
             return Cost(0, op["rows"] * config.words(4 * op["columns"]))
         case "load_w":
-            return Cost(0, config.words(op["beats"] * config.core.weight_beat_bytes))
+            size = op["beats"] * config.core.weight_beat_bytes >> op["part"]
+            return Cost(0, config.words(size))
         case "load_s":
             return Cost(0, config.words(op["beats"] * config.scale_beat_bytes))
         case "store_d":

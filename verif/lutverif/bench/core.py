@@ -24,7 +24,8 @@ INPUTS = ("i_passes", "i_activations", "i_weights", "i_scales")
 OUTPUTS = ("o_outputs",)
 
 
-def _inputs(config: TensorCoreConfig) -> tuple[str, ...]:
+def core_inputs(config: TensorCoreConfig) -> tuple[str, ...]:
+    """The names of the core's input streams."""
     return INPUTS + ("i_addends",) * config.addends
 
 
@@ -33,7 +34,7 @@ def core_beats(
 ) -> dict[str, list[int]]:
     """The beats of every stream for a sequence of passes, by the stream's name."""
     payloads = Payloads(config)
-    beats: dict[str, list[int]] = {name: [] for name in (*_inputs(config), *OUTPUTS)}
+    beats: dict[str, list[int]] = {name: [] for name in (*core_inputs(config), *OUTPUTS)}
     acc: Any = None
     for item in items:
         raw = item.kind.output == "int32"
@@ -65,7 +66,7 @@ def core_beats(
 async def random_passes(dut: Any) -> None:
     """Formats, planes, weighting and lengths change from pass to pass; stalls; resets."""
     config, rng = configuration(), np.random.default_rng(13)
-    bench = Bench(dut, _inputs(config), OUTPUTS)
+    bench = Bench(dut, core_inputs(config), OUTPUTS)
 
     def traffic() -> dict[str, list[int]]:
         kinds = [
@@ -82,7 +83,7 @@ async def cycle_contract(dut: Any) -> None:
     `round_cycles` a round, without gaps, activations sent or kept."""
     config, rng = configuration(), np.random.default_rng(14)
     fill = TensorCore(config).fill
-    bench = Bench(dut, _inputs(config), OUTPUTS)
+    bench = Bench(dut, core_inputs(config), OUTPUTS)
     full = config.block // config.k
     most = config.weight_bits
     output = next(name for name in config.outputs if name != "int32")

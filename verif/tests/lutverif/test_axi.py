@@ -58,8 +58,9 @@ def test_registers_are_those_of_the_systemrdl(monkeypatch: pytest.MonkeyPatch) -
         axi_runner.run_registers(REGISTERS, COUNTERS_FROM)
 
 
-def test_streams() -> None:
-    assert axi_runner.run_stream(CONFIGURATIONS["floats"]) == 1
+@pytest.mark.parametrize("name", ["floats", "started"])
+def test_streams(name: str) -> None:
+    assert axi_runner.run_stream(CONFIGURATIONS[name]) == 1
 
 
 def test_engine() -> None:

@@ -91,7 +91,7 @@ def test_bodies_are_indented():
         ("load.w w0, r1, beats= x", "1:23: expected beats of 1..65536, not 'x'"),
         ("load.w w0, r1, beats=1, beats=1", "1:25: expected beats once"),
         ("load.w w0, r1, beats", "1:16: expected beats=..., not 'beats'"),
-        ("load.w w0, r1, size=1", "1:16: expected beats, next, not 'size'"),
+        ("load.w w0, r1, size=1", "1:16: expected beats, next, part, not 'size'"),
         ("halt 1", "1:6: expected no more operands, not '1'"),
         ("set r0, -1", "1:9: expected value of 0..281474976710655, not -1"),
         (LMMA.replace("w4", "w9"), "1:19: expected w_type (w1, w2, w3, w4, w5, w6, w7, w8, w1e, "
@@ -103,13 +103,13 @@ def test_bodies_are_indented():
         (LMMA.replace("16,", "x"), None),
         (LMMA.replace("steps=16", "steps=17"), "1:54: range: steps 17: a count is larger than the "
          "core or the buffers"),
-        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, planes "
-         "or addends, or they do not go together"),
+        (LMMA.replace("fp32.fp32", "fp32.int32"), "1:1: format: the core lacks the format, planes, "
+         "addends or part, or they do not go together"),
         (f"{LMMA}, first, addend=1", "1:72: expected addend (none, c0, c1), not '1'"),
-        (f"{LMMA}, first, addend=c1", "1:72: format: addend c1: the core lacks the format, planes "
-         "or addends, or they do not go together"),
+        (f"{LMMA}, first, addend=c1", "1:72: format: addend c1: the core lacks the format, planes, "
+         "addends or part, or they do not go together"),
         ("load.c c1, r0, rows=1, columns=1", "1:8: format: c c1: the core lacks the format, "
-         "planes or addends, or they do not go together"),
+         "planes, addends or part, or they do not go together"),
         ("load.a.8 a0, r0, rows=1, steps=1, stride=8", "1:42: misaligned: stride 8: an address or "
          "stride is no multiple of a memory word"),
         ("halt\nend", "2:1: expected a loop before its end"),

@@ -176,3 +176,11 @@ def test_engine_config_says_what_would_do(changed, message):
 def test_the_paper_engine_is_one():
     assert PAPER.scale_beat_bytes == 21
     assert PAPER.words(33) == 3
+
+
+def test_parts_of_beats_are_whole_columns_and_bytes():
+    """64 columns of 4 bits halve three times; of 4 columns of 3 bits a half is no whole bytes."""
+    assert (PAPER.weight_halvings, TINY.weight_halvings) == (3, 0)
+    op = new("load_w", w="w0", address="r0", beats=1, part="2")
+    assert illegal(op, PAPER) is None
+    assert illegal(op, TINY) == (Cause.FORMAT, op.instruction.field("part"))
