@@ -24,7 +24,7 @@ from lutcore.numbers import decode, representable
 from lutcore.outputs import writing
 from lutcore.weights import AffineWeights, TernaryWeights
 
-__all__ = ["in_file", "read_activations", "read_weights", "results_file"]
+__all__ = ["in_file", "read_activations", "read_array", "read_weights", "results_file"]
 
 AFFINE_KEYS = ("codes", "bits", "scales", "zeros", "group")
 TERNARY_KEYS = ("ternary", "scales", "group")
@@ -44,17 +44,19 @@ def in_file(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
 
 
-def read_activations(path: Path, activation_type: str | None = None) -> NDArray[Any]:
-    """The array of a .npy file, in native byte order; InputError if it holds none.
-
-    Integers of any width that are numbers of the named type become those that carry it.
-    """
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, in native byte order; InputError if it holds none."""
     with in_file(path):
         content = _content(path)
         if not content.startswith(NPY_MAGIC):
             raise InputError("is not a .npy file; numpy.save writes one")
         with _decoding("array"):
-            array = _native(np.load(io.BytesIO(content), allow_pickle=False))
+            return _native(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def read_activations(path: Path, activation_type: str | None = None) -> NDArray[Any]:
+    """`read_array`, but integers that are numbers of the named type become those that carry it."""
+    array = read_array(path)
     fmt = ACTIVATIONS.get(activation_type or "")
     if fmt is None or array.dtype.kind not in "iu" or not representable(array, fmt).all():
         return array

@@ -12,7 +12,7 @@ from lutblas.tensors import Tensor, product
 from lutcore.layout import check_weights
 from lutverif import golden
 
-from .files import in_file, read_activations, read_weights, results_file
+from .files import in_file, read_activations, read_array, read_weights, results_file
 from .options import ConfigOption, PresetOption, configuration
 
 __all__ = ["gemm"]
@@ -48,12 +48,20 @@ def gemm(
     tensor: Annotated[
         str | None, typer.Option(help="Name in a GGUF or safetensors file.", show_default=False)
     ] = None,
+    addends: Annotated[
+        Path | None,
+        typer.Option(
+            help="C.npy: [M, N] float32, or int32 for int32, that the sums start from; the core "
+            "needs addends = true.",
+            show_default="zeros",
+        ),
+    ] = None,
     output: Annotated[
         Literal["fp32", "fp16", "bf16", "int32"],
         typer.Option(help="int32: sums in units of scale / 2, for integers held exactly."),
     ] = "fp32",
 ) -> None:
-    """Multiply activations by weights, transposed, and write the product."""
+    """Multiply activations by weights, transposed, add to C, and write the result."""
     chosen = configuration(preset, config)
     a = read_activations(activations, activation_type)
     w = read_weights(weights, weight_type, tensor)
@@ -62,10 +70,15 @@ def gemm(
         check_weights(ready, chosen)
     with in_file(activations):
         golden.check_activations(a, ready, chosen, output, activation_type)
+    c = None
+    if addends is not None:
+        c = read_array(addends)
+        with in_file(addends):
+            c = golden.check_addends(c, (len(a), ready.shape[0]), ready, chosen, output)
     with results_file(out) as save:
         results = {"config": np.array(chosen.to_toml())}
         if isinstance(w, Tensor):
-            done = product(a, w, chosen, backend, output, activation_type)
+            done = product(a, w, chosen, backend, output, activation_type, c)
             results["out"] = done.out
             if done.cycles is not None:
                 results["cycles"] = np.array(done.cycles)
@@ -73,8 +86,8 @@ def gemm(
             # Imported here: it loads Amaranth, which the golden model does without.
             from lutverif import driver
 
-            result = driver.gemm(a, w, chosen, output, activation_type)
+            result = driver.gemm(a, w, chosen, output, activation_type, addends=c)
             results["out"], results["cycles"] = result.out, np.array(result.cycles)
         else:
-            results["out"] = golden.core(a, w, chosen, output, activation_type)
+            results["out"] = golden.core(a, w, chosen, output, activation_type, c)
         save(results)

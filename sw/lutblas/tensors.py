@@ -347,11 +347,13 @@ def product(
     backend: Literal["golden", "rtl"] = "golden",
     output: str = "fp32",
     activation_type: str | None = None,
+    addends: NDArray[Any] | None = None,
 ) -> Product:
-    """Activations [M, K] times the tensor transposed: [M, N] as of `golden.core`.
+    """Activations [M, K] times the tensor transposed, and addends [M, N]: as of `golden.core`.
 
     A tensor scale that is not 1 multiplies the core's FP32 result in software, and that product is
-    rounded once more, to `output`. INT32 results are in units of half the route's unit times scale.
+    rounded once more, to `output`; it takes no addends, which the core adds before. INT32 results
+    are in units of half the route's unit times scale.
     """
     array = check_array("activations", activations, 2)
     if array.shape[1] != tensor.codes.shape[1]:
@@ -364,6 +366,11 @@ def product(
     scaled = tensor.tensor_scale != 1
     if scaled and output == "int32":
         raise InputError("output int32 has no scales, but the weights have a tensor scale")
+    if scaled and addends is not None:
+        raise InputError(
+            "the weights have a tensor scale, which multiplies results in software, and take no "
+            "addends; weights without one would do"
+        )
     if scaled and output not in config.outputs:
         raise InputError(
             f"output is {output}, but the configuration {config.name!r} is built for "
@@ -376,10 +383,10 @@ def product(
         # Imported here: it loads Amaranth, which the golden model does without.
         from lutverif import driver
 
-        result = driver.gemm(array, weights, config, core_output, activation_type)
+        result = driver.gemm(array, weights, config, core_output, activation_type, addends=addends)
         out, cycles = result.out, result.cycles
     else:
-        out = golden.core(array, weights, config, core_output, activation_type)
+        out = golden.core(array, weights, config, core_output, activation_type, addends)
     if scaled:
         fmt = OUTPUTS[output]
         assert isinstance(fmt, FloatFormat)

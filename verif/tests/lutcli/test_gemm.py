@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,32 @@ def test_golden(weights: str, dtype: type, folder: Path, gemm: Callable[..., Any
         expected = golden.core(activations, ready, TINY, "fp32")
         assert results["out"].dtype == np.float32
         assert np.array_equal(bits(results["out"]), bits(expected))
+
+
+@pytest.mark.parametrize("backend", ["golden", "rtl"])
+def test_addends(backend: str, folder: Path, gemm: Callable[..., Any]) -> None:
+    core = replace(TINY, addends=True)
+    Path("c.toml").write_text(core.to_toml())
+    activations, weights = np.load("A.npy"), read_weights(Path("W.npz"))
+    assert not isinstance(weights, Tensor)
+    shape = len(activations), weights.shape[0]
+    addends = np.linspace(-3, 5, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    np.save("C.npy", addends)
+    assert gemm(config="c.toml", addends="C.npy", backend=backend) == (0, "", "")
+    expected = golden.core(activations, weights, core, addends=addends)
+    with np.load("O.npz") as results:
+        assert np.array_equal(bits(results["out"]), bits(expected))
+    assert not np.array_equal(expected, golden.core(activations, weights, core))
+
+
+def test_addends_that_do_not_fit(folder: Path, gemm: Callable[..., Any]) -> None:
+    np.save("C.npy", np.zeros((1, 1), np.float32))
+    assert "takes no addends" in gemm(addends="C.npy").err
+    Path("c.toml").write_text(replace(TINY, addends=True).to_toml())
+    assert "addends must have shape" in gemm(config="c.toml", addends="C.npy").err
+    Path("C.npy").write_text("no array")
+    assert "is not a .npy file" in gemm(config="c.toml", addends="C.npy").err
+    assert not Path("O.npz").exists()
 
 
 def test_int32_is_twice_the_integer_product(folder: Path, gemm: Callable[..., Any]) -> None:
