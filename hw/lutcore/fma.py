@@ -78,16 +78,18 @@ class Fma(Unit):
         factors, product, terms = Signal(w.factors), Signal(w.product), Signal(w.terms)
         total, digits, ahead = Signal(w.total), Signal(w.digits), Signal(w.product_exponent)
         inputs = set(self.factors.signature.members) - {"enable", "factors"}
-        m.submodules.factors = self.factors.place(
+        m.submodules.stage_factors = self.factors.place(
             enable=enable, factors=factors, **{name: getattr(self, name) for name in inputs}
         )
-        m.submodules.product = self.product.place(
+        m.submodules.stage_product = self.product.place(
             enable=enable, factors=factors, product=product, ahead=ahead
         )
-        m.submodules.align = self.align.place(
+        m.submodules.stage_align = self.align.place(
             enable=enable, product=product, ahead=ahead, addend=self.addend, terms=terms
         )
-        m.submodules.sum = self.total.place(enable=enable, terms=terms, total=total)
-        m.submodules.normalise = self.normalise.place(enable=enable, total=total, digits=digits)
-        m.submodules.round = self.rounding.place(digits=digits, result=self.result)
+        m.submodules.stage_sum = self.total.place(enable=enable, terms=terms, total=total)
+        m.submodules.stage_normalise = self.normalise.place(
+            enable=enable, total=total, digits=digits
+        )
+        m.submodules.stage_round = self.rounding.place(digits=digits, result=self.result)
         return m

@@ -100,12 +100,9 @@ class FmaLayouts:
             fmt.significand_bits + 1 if fmt.bias < FP32.bias else 0 for fmt in [FP32, *self.narrow]
         )
         # What the result is, FP32 if nothing: an integer sum, or the narrow format.
-        self.raw = bool(c.raw)
-        self.kind = data.StructLayout(
-            {**({"raw": 1} if c.raw else {}), **{fmt.name: 1 for fmt in self.narrow}}
-        )
+        self.flags = ("raw",) * c.raw + tuple(fmt.name for fmt in self.narrow)
         raw = {"integer": FP32.bits} if c.raw else {}
-        state = {"sign": 1, "nan": 1, "kind": self.kind}
+        state = {"sign": 1, "nan": 1, **dict.fromkeys(self.flags, 1)}
         self.factors = data.StructLayout(
             {
                 "magnitude": self.magnitude_bits,
@@ -136,13 +133,13 @@ class FmaLayouts:
             {"normalised": max(normalised, FP32.bits if c.raw else 0), "special": 1, **state}
         )
 
-    def chosen(self, kind: Any, of: Callable[[FloatFormat], Any]) -> Any:
-        """What the format of the result has; FP32 where no other is chosen."""
+    def chosen(self, result: Any, of: Callable[[FloatFormat], Any]) -> Any:
+        """What the format has that the flags of `result` name; FP32 if they name none."""
         value = of(FP32)
         for fmt in self.narrow:
-            value = Mux(kind[fmt.name], of(fmt), value)
+            value = Mux(result[fmt.name], of(fmt), value)
         return value
 
-    def is_raw(self, kind: Any) -> Value:
-        """Whether the result is an integer sum."""
-        return kind.raw if self.raw else Const(0, 1)
+    def is_raw(self, result: Any) -> Value:
+        """Whether the flags of `result` say that it is an integer sum."""
+        return result.raw if "raw" in self.flags else Const(0, 1)

@@ -61,9 +61,9 @@ class FmaFactors(Unit):
         )
         positive = Mux(counted < 0, -counted, counted)[: w.magnitude_bits]
         magnitude = held(m, not deep, self.enable, "magnitude", Mux(counts, positive, 0))
-        kinds = [first.kind[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in w.narrow]
+        flags = [first[fmt.name].eq(self.last & self._is_output(fmt.name)) for fmt in w.narrow]
         if c.raw:
-            kinds.append(first.kind.raw.eq(raw))
+            flags.append(first.raw.eq(raw))
         block_exponent = self.exponent if w.blocks else 0
         with m.If(self.enable):
             m.d.sync += [
@@ -73,13 +73,13 @@ class FmaFactors(Unit):
                 first.nan.eq(
                     ~self.empty & (self.scale.special | (self.nonfinite if w.blocks else 0))
                 ),
-                *kinds,
+                *flags,
             ]
         # Normalise; an integer sum stays as it is.
         zeros, factors = Signal(range(w.magnitude_bits + 1)), Signal(w.factors)
         m.d.comb += [
             first.magnitude.eq(magnitude),
-            zeros.eq(Mux(w.is_raw(first.kind), 0, leading_zeros(magnitude))),
+            zeros.eq(Mux(w.is_raw(first), 0, leading_zeros(magnitude))),
             factors.eq(first),
             factors.magnitude.eq(magnitude << zeros),
             factors.exponent.eq(first.exponent - zeros),
@@ -139,10 +139,10 @@ class FmaProduct(Unit):
         with m.If(self.enable):
             m.d.sync += [
                 held_product.digits.eq(
-                    Mux(factors.kind.raw, factors.magnitude, product) if c.raw else product
+                    Mux(factors.raw, factors.magnitude, product) if c.raw else product
                 ),
                 held_product.exponent.eq(factors.exponent),
-                *(held_product[name].eq(factors[name]) for name in ("sign", "nan", "kind")),
+                *(held_product[name].eq(factors[name]) for name in ("sign", "nan", *w.flags)),
             ]
         m.d.comb += [self.product.eq(held_product), self.ahead.eq(factors.exponent)]
         return m

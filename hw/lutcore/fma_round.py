@@ -61,11 +61,11 @@ class FmaNormalise(Unit):
         rest = len(shifted) - FP32.significand_bits - 1
         normalised = Cat(shifted[:rest].any(), shifted[rest:], field)
         if c.raw:
-            normalised = Mux(self.total.kind.raw, self.total.size[: FP32.bits], normalised)
+            normalised = Mux(self.total.raw, self.total.size[: FP32.bits], normalised)
         digits = Signal(w.digits)
         m.d.comb += [
             digits.normalised.eq(normalised),
-            *(digits[name].eq(self.total[name]) for name in ("sign", "special", "nan", "kind")),
+            *(digits[name].eq(self.total[name]) for name in ("sign", "special", "nan", *w.flags)),
         ]
         m.d.comb += self.digits.eq(held(m, c.pipeline > 0, self.enable, "held_digits", digits))
         return m
@@ -88,7 +88,7 @@ class FmaRound(Unit):
         m = Module()
         chosen = self.widths.chosen
         fraction_bits, field_bits = FP32.fraction_bits, FP32.exponent_bits
-        digits, kind = self.digits, self.digits.kind
+        digits = self.digits
         kept_bits = FP32.significand_bits + LOW_BITS
         kept = digits.normalised[:kept_bits]
         field = digits.normalised[kept_bits:].as_signed()
@@ -105,28 +105,29 @@ class FmaRound(Unit):
         packed, infinite, nonzero = Signal(FP32.bits), Signal(), Signal()
         result_field = packed[fraction_bits:]
         m.d.comb += [
-            packed.eq(Cat(kept[LOW_BITS:-1], field[:field_bits]) + chosen(kind, increment)),
+            packed.eq(Cat(kept[LOW_BITS:-1], field[:field_bits]) + chosen(digits, increment)),
             infinite.eq(
                 chosen(
-                    kind,
+                    digits,
                     lambda fmt: (field >= fmt.special_field) | (result_field >= fmt.special_field),
                 )
             ),
-            nonzero.eq(chosen(kind, lambda fmt: packed[last_place(fmt) :].any())),
+            nonzero.eq(chosen(digits, lambda fmt: packed[last_place(fmt) :].any())),
         ]
         code = Signal(FP32.bits)
-        with m.If(self.widths.is_raw(kind)):
-            m.d.comb += code.eq(digits.normalised)
-        with m.Elif(digits.special & digits.nan):
+        with m.If(digits.special & digits.nan):
             m.d.comb += code.eq(FP32.quiet_nan)
         with m.Elif(digits.special | infinite):
             m.d.comb += code.eq(Cat(Const(FP32.infinity, FP32.bits - 1), digits.sign))
         with m.Elif(nonzero):
             m.d.comb += code.eq(Cat(packed[: FP32.bits - 1], digits.sign))
+        if self.config.raw:
+            with m.If(digits.raw):
+                m.d.comb += code.eq(digits.normalised)
         # In infinity and NaN too, exponents and fractions of all formats begin with the same bits.
         m.d.comb += self.result.eq(
             chosen(
-                kind,
+                digits,
                 lambda fmt: Cat(code[last_place(fmt) :][: fmt.bits - 1], code[-1]),
             )
         )

@@ -44,7 +44,7 @@ class FmaAlign(Unit):
         m = Module()
         c, w = self.config, self.widths
         fraction_bits = FP32.fraction_bits
-        product, kind = self.product.digits, self.product.kind
+        product = self.product.digits
         early = c.pipeline == 2
 
         def field(addend: Value) -> Value:
@@ -95,12 +95,12 @@ class FmaAlign(Unit):
             # smaller exponents may be negative.
             terms.room.eq(
                 Mux(addend_above, addend_exponent, self.product.exponent)
-                + w.chosen(kind, lambda fmt: fmt.bias - FP32.bias)
+                + w.chosen(self.product, lambda fmt: fmt.bias - FP32.bias)
             ),
             terms.special.eq(self.product.nan | special),
             terms.nan.eq(self.product.nan | (special & addend_fraction.any())),
             terms.sign.eq(Mux(addend_above | special, addend[-1], self.product.sign)),
-            terms.kind.eq(kind),
+            *(terms[name].eq(self.product[name]) for name in w.flags),
         ]
         if c.raw:
             magnitude = product[: w.magnitude_bits]
@@ -137,13 +137,13 @@ class FmaSum(Unit):
         m.d.comb += reverse.eq(~(upper + terms.lower) if c.pipeline >= 2 else -sums[1:-1])
         size = Mux(negative, reverse, Cat(sums[1:-1], sums[-1] & ~terms.subtract))
         if c.raw:
-            size = Mux(terms.kind.raw, terms.integer, size)
+            size = Mux(terms.raw, terms.integer, size)
         total = Signal(w.total, reset_less=True)
         with m.If(self.enable):
             m.d.sync += [
                 total.size.eq(size),
                 total.sign.eq(terms.sign ^ (negative & ~terms.fixed)),
-                *(total[name].eq(terms[name]) for name in ("room", "special", "nan", "kind")),
+                *(total[name].eq(terms[name]) for name in ("room", "special", "nan", *w.flags)),
             ]
         m.d.comb += self.total.eq(total)
         return m

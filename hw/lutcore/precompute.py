@@ -200,7 +200,7 @@ class Precompute(Unit):
             return m
         # The values have their registers in `Align`.
         aligned = Signal()
-        held = Signal(result.shape(), reset_less=True)
+        held: Any = Signal(result.shape(), reset_less=True)
         m.d.comb += [
             steps.valid.eq(aligned),
             steps.payload.control.eq(held.control),
