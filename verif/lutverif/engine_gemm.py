@@ -61,8 +61,8 @@ def ends(rows: int, columns: int, packed: PackedWeights, config: EngineConfig) -
     start, the words of the smallest tile's operands less its lane cycles; at the end, those of its
     results."""
     core = config.core
-    rest = [size % most or most for size, most in ((rows, core.m), (columns, core.n))]
-    tile = tile_cost(*rest, packed, config)
+    rest = rows % core.m or core.m, columns % core.n or core.n
+    tile = tile_cost(rest[0], rest[1], packed, config)
     return max(0, tile.words - tile.lanes), rest[0] * config.words(4 * rest[1])
 
 
