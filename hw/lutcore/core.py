@@ -25,7 +25,8 @@ class TensorCore(Unit):
     """O[m, n] += A[m, K] W[n, K]^T for one tile, K in passes; O starts from zero or i_addends.
 
     Cycle contract: with all streams ready, a pass of p planes and s steps takes
-    max(p * s, rounds * `config.round_cycles`) cycles, rounds being 2 with `offset` and else 1. The
+    max(p * s, rounds * `config.round_cycles`) cycles, rounds being 2 with `offset` and else 1; with
+    a `pipeline` of 2 and more sometimes one more, see `Rescale`. The
     first step of a pass enters the lanes `fill` cycles after its last activation beat, and passes
     follow without a gap: one with `keep` at once, replaying the activations of the pass before,
     another where its activations have arrived. Each stream may stall at any time.

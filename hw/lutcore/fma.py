@@ -13,22 +13,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .fma_layout import FmaLayouts
+from .fma_layout import FmaUnit
 from .fma_product import FmaFactors, FmaProduct
 from .fma_round import FmaNormalise, FmaRound
 from .fma_sum import FmaAlign, FmaSum
 from .formats import FP32
-from .streams import index_bits
-from .unit import Unit
 
 __all__ = ["Fma"]
 
 
-class Fma(Unit):
+class Fma(FmaUnit):
     """result = RN(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
 
     enable      moves all stages on
@@ -58,29 +56,19 @@ class Fma(Unit):
         super().__init__(config, top, *children)
 
     def ports(self) -> dict[str, Any]:
-        c = self.config
         return {
-            "enable": In(1),
-            "empty": In(1),
-            "difference": In(signed(c.difference_bits)),
-            "scale": In(FmaLayouts(c).scale),
-            "exponent": In(signed(c.exponent_bits)),
-            "nonfinite": In(1),
-            "output_format": In(unsigned(index_bits(len(c.outputs)))),
-            "last": In(1),
+            **self.factors.inputs(),
             "addend": In(unsigned(FP32.bits)),
             "result": Out(unsigned(FP32.bits)),
         }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        w, enable = FmaLayouts(self.config), self.enable
+        w, enable = self.widths, self.enable
         factors, product, terms = Signal(w.factors), Signal(w.product), Signal(w.terms)
         total, digits, ahead = Signal(w.total), Signal(w.digits), Signal(w.product_exponent)
-        inputs = set(self.factors.signature.members) - {"enable", "factors"}
-        m.submodules.stage_factors = self.factors.place(
-            enable=enable, factors=factors, **{name: getattr(self, name) for name in inputs}
-        )
+        inputs = {name: getattr(self, name) for name in self.factors.inputs()}
+        m.submodules.stage_factors = self.factors.place(**inputs, factors=factors)
         m.submodules.stage_product = self.product.place(
             enable=enable, factors=factors, product=product, ahead=ahead
         )

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data
 
 from .config import TensorCoreConfig
 from .formats import FP32, FloatFormat, PowerFormat
+from .unit import BaseUnit, Unit
 
-__all__ = ["FmaLayouts", "held", "scale_layout"]
+__all__ = ["FmaLayouts", "FmaUnit", "held", "scale_layout"]
 
 GUARD_BITS = 2  # places that the lower operand may move without losing a digit
 
@@ -140,6 +141,10 @@ class FmaLayouts:
             value = Mux(result[fmt.name], of(fmt), value)
         return value
 
-    def is_raw(self, result: Any) -> Value:
-        """Whether the flags of `result` say that it is an integer sum."""
-        return result.raw if "raw" in self.flags else Const(0, 1)
+
+class FmaUnit(Unit):
+    """Base of the units of a multiply-add."""
+
+    def __init__(self, config: TensorCoreConfig, top: str, *children: BaseUnit) -> None:
+        self.widths = FmaLayouts(config)
+        super().__init__(config, top, *children)

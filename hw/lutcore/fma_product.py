@@ -7,28 +7,24 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
-from .config import TensorCoreConfig
-from .fma_layout import FmaLayouts, held
+from .fma_layout import FmaUnit, held
 from .formats import INT32
 from .streams import index_bits
-from .unit import Unit, leading_zeros
+from .unit import leading_zeros
 
 __all__ = ["FmaFactors", "FmaProduct"]
 
 
-class FmaFactors(Unit):
-    """A difference's magnitude, normalised, beside the scale. The other ports are those of Fma.
+class FmaFactors(FmaUnit):
+    """A difference's magnitude, normalised, beside the scale. The inputs are those of Fma.
 
     Cycle contract: factors one enabled cycle later, two with a `pipeline` of 2 or 3.
     """
 
     suffix = "fma_factors"
 
-    def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
-        super().__init__(config, top)
-
-    def ports(self) -> dict[str, Any]:
+    def inputs(self) -> dict[str, Any]:
+        """The ports that are those of Fma."""
         c = self.config
         return {
             "enable": In(1),
@@ -39,8 +35,10 @@ class FmaFactors(Unit):
             "nonfinite": In(1),
             "output_format": In(unsigned(index_bits(len(c.outputs)))),
             "last": In(1),
-            "factors": Out(self.widths.factors),
         }
+
+    def ports(self) -> dict[str, Any]:
+        return {**self.inputs(), "factors": Out(self.widths.factors)}
 
     def _is_output(self, name: str) -> Value:
         index = self.config.outputs.index(name)
@@ -77,9 +75,10 @@ class FmaFactors(Unit):
             ]
         # Normalise; an integer sum stays as it is.
         zeros, factors = Signal(range(w.magnitude_bits + 1)), Signal(w.factors)
+        above = leading_zeros(magnitude)
         m.d.comb += [
             first.magnitude.eq(magnitude),
-            zeros.eq(Mux(w.is_raw(first), 0, leading_zeros(magnitude))),
+            zeros.eq(Mux(first.raw, 0, above) if c.raw else above),
             factors.eq(first),
             factors.magnitude.eq(magnitude << zeros),
             factors.exponent.eq(first.exponent - zeros),
@@ -99,7 +98,7 @@ def _times(value: Value, factor: Value, addend: Value | None = None) -> Value:
     return total[: len(value) + len(factor)]
 
 
-class FmaProduct(Unit):
+class FmaProduct(FmaUnit):
     """The product of magnitude and scale, or the magnitude alone for an integer sum.
 
     ahead is the exponent of the product that follows. Cycle contract: a product one enabled cycle
@@ -107,10 +106,6 @@ class FmaProduct(Unit):
     """
 
     suffix = "fma_product"
-
-    def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
-        super().__init__(config, top)
 
     def ports(self) -> dict[str, Any]:
         return {

@@ -12,22 +12,21 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .fma_layout import FmaLayouts, held
+from .fma_layout import FmaUnit, held
 from .formats import FP32, FloatFormat
-from .unit import Unit, leading_zeros
+from .unit import leading_zeros
 
 __all__ = ["FmaNormalise", "FmaRound"]
 
 LOW_BITS = 2  # below the digits of FP32: a half, and one for all below
 
 
-class FmaNormalise(Unit):
+class FmaNormalise(FmaUnit):
     """Cycle contract: combinational, with `pipeline` one enabled cycle later."""
 
     suffix = "fma_normalise"
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
         self.clocked = config.pipeline > 0  # type: ignore[misc]
         super().__init__(config, top)
 
@@ -71,15 +70,11 @@ class FmaNormalise(Unit):
         return m
 
 
-class FmaRound(Unit):
+class FmaRound(FmaUnit):
     """Rounds to the nearest, ties to even, and packs. Combinational."""
 
     suffix = "fma_round"
     clocked = False
-
-    def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
-        super().__init__(config, top)
 
     def ports(self) -> dict[str, Any]:
         return {"digits": In(self.widths.digits), "result": Out(unsigned(FP32.bits))}

@@ -8,14 +8,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .fma_layout import FmaLayouts, held
+from .fma_layout import FmaUnit, held
 from .formats import FP32
-from .unit import Unit
 
 __all__ = ["FmaAlign", "FmaSum"]
 
 
-class FmaAlign(Unit):
+class FmaAlign(FmaUnit):
     """Aligns the lower of product and addend.
 
     Where the addend is the lower one it starts a place down, so that the ones' complement of the
@@ -27,7 +26,6 @@ class FmaAlign(Unit):
     suffix = "fma_align"
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
         self.clocked = config.pipeline >= 2  # type: ignore[misc]
         super().__init__(config, top)
 
@@ -110,14 +108,10 @@ class FmaAlign(Unit):
         return m
 
 
-class FmaSum(Unit):
+class FmaSum(FmaUnit):
     """The magnitude of the sum. Cycle contract: one enabled cycle later."""
 
     suffix = "fma_sum"
-
-    def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.widths = FmaLayouts(config)
-        super().__init__(config, top)
 
     def ports(self) -> dict[str, Any]:
         return {

@@ -42,7 +42,6 @@ class Decoder(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self.taken = Const(1, 1) if self.config.lane_enable else self.take
         if self.config.table_digits == 3:
             for first in range(0, len(self.codes), 2):
                 self._ternary(m, first)
@@ -57,6 +56,11 @@ class Decoder(Unit):
                 code = code[:-1]  # noqa: PLW2901
             m.d.comb += selection.lines.eq(Cat(self._line(code, place) for place in places))
         return m
+
+    @property
+    def taken(self) -> Value:
+        """Whether something is selected."""
+        return Const(1, 1) if self.config.lane_enable else self.take
 
     def _line(self, code: Value, place: int) -> Value:
         bits = (code[i] if place >> i & 1 else ~code[i] for i in range(len(code)))

@@ -128,10 +128,7 @@ class Rescale(Unit):
         if ahead:
             # The next cycle's beat is the last of its pass, has its scales and enters.
             certain = enter & last_round & self.i_scales.valid
-            if c.column_groups > 1:
-                certain &= index == c.column_groups - 2
-            else:
-                certain &= 0
+            certain &= index == c.column_groups - 2 if c.column_groups > 1 else 0
             certain &= ~(valid[-2] & kinds[-2].last)
             if c.addends:
                 before = c.addend_delay - 2

@@ -150,8 +150,7 @@ class _Search:
         plain = timing.analyse(self._circuit(), self.clock_ps)
         tried: list[_Fit] = []
         while True:
-            circuit = self._circuit()
-            estimate = timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
+            circuit, estimate = self._estimated()
             if estimate.slack_ps < -_SIZED * self.clock_ps and self._step(estimate):
                 continue
             tried.append(self._sized(circuit, estimate))
@@ -159,6 +158,11 @@ class _Search:
                 break
         best = max(tried, key=lambda fit: min(0.0, fit.sized.slack_ps))
         return self._timed(plain, self._returned(best))
+
+    def _estimated(self) -> tuple[Circuit, Timing]:
+        """The circuit, and its timing with buffers."""
+        circuit = self._circuit()
+        return circuit, timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
 
     def _sized(self, circuit: Circuit, estimate: Timing) -> _Fit:
         chosen = {name: way for name, way in self.chosen.items() if way}
@@ -180,8 +184,7 @@ class _Search:
         for name in sorted(best.chosen, key=cost, reverse=True):
             for way in self._smaller(name):
                 kept, self.chosen[name] = self.chosen[name], way
-                circuit = self._circuit()
-                estimate = timing.analyse(buffers.buffered(circuit, self.clock_ps), self.clock_ps)
+                circuit, estimate = self._estimated()
                 if estimate.slack_ps >= slack - _SIZED * self.clock_ps:
                     fit = self._sized(circuit, estimate)
                     area = best.sized.circuit.area

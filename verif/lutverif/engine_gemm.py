@@ -42,7 +42,6 @@ def tile_cost(rows: int, columns: int, packed: PackedWeights, config: EngineConf
     """Lane cycles of a tile of FP16 activations of so many rows and columns, and the words of its
     operands."""
     core, passes = config.core, packed.passes
-    halved = max(i for i in range(config.weight_halvings + 1) if core.n >> i >= columns)
     steps = [item.segment.steps(core) for item in passes]
     taken = list(zip(passes, steps, strict=True))
     beats = sum(item.planes * count for item, count in taken)
@@ -51,7 +50,7 @@ def tile_cost(rows: int, columns: int, packed: PackedWeights, config: EngineConf
     return Cost(
         sum(pass_cycles(item.planes, count, item.rounds, core) for item, count in taken),
         rows * config.words(config.row_bytes(row, 16))
-        + config.words(beats * core.weight_beat_bytes >> halved)
+        + config.words(beats * core.weight_beat_bytes >> config.halvings(columns))
         + config.words(groups * config.scale_beat_bytes),
     )
 

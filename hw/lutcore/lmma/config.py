@@ -106,6 +106,11 @@ class EngineConfig:
         columns, bits = self.core.n, self.core.n * self.core.code_bits
         return sum(columns % (1 << i) == 0 and bits % (8 << i) == 0 for i in (1, 2, 3))
 
+    def halvings(self, columns: int) -> int:
+        """How often a beat of weights is halved to the smallest part that has so many columns."""
+        most = self.weight_halvings
+        return max(i for i in range(most + 1) if self.core.n >> i >= columns)
+
     @property
     def scale_beat_bytes(self) -> int:
         """Bytes of a beat of scales in memory: rescale_columns scales and z', in whole bytes."""

@@ -80,8 +80,7 @@ class Plan:
         self.rows, self.columns = rows, packed.shape[0]
         self.row_tiles = -(-rows // self.core.m)
         self.column_tiles = -(-self.columns // self.core.n)
-        rest = self.columns % self.core.n or self.core.n
-        self.halved = max(i for i in range(config.weight_halvings + 1) if self.core.n >> i >= rest)
+        self.halved = config.halvings(self.columns % self.core.n or self.core.n)
         whole = tuple(packed.passes)
         fits = [self._beats(buffer, whole) <= most for buffer, most in enumerate(self._capacity)]
         # Weights stay in their buffers unless they are too many, or used once in any case.

@@ -16,7 +16,7 @@ from lutverif import golden
 
 from . import stimulus
 from .payloads import Kind, Pass, Payloads
-from .rescale import taken
+from .rescale import schedule
 from .runner import configuration
 from .streams import Bench
 
@@ -108,9 +108,6 @@ async def cycle_contract(dut: Any) -> None:
             assert weights - bench.inputs["i_activations"].moves[steps - 1] == fill
             outputs = bench.outputs["o_outputs"].moves
             beats = config.n // config.rescale_columns
-            period = max(beats, (2, 3, 4, 4)[config.pipeline])
-            starts = [1]
-            for cycle in taken(config, count, 1 + offset, planes * steps)[1:]:
-                starts.append(max(cycle + 1, starts[-1] + (1 + offset) * period))
+            _, starts = schedule(config, count, 1 + offset, planes * steps)
             given = np.diff(outputs[::beats]).tolist()
             assert given == np.diff(starts).tolist(), (planes, steps, given)

@@ -119,25 +119,33 @@ async def random_passes(dut: Any) -> None:
     await bench.exercise(lambda: passes.beats(passes.kinds(6)), 36)
 
 
-def taken(config: TensorCoreConfig, passes: int, rounds: int, steps: int) -> list[int]:
-    """Cycles in which psums of `passes` passes with output and addends are taken, the first in 0.
+def period(config: TensorCoreConfig) -> int:
+    """Cycles of a round."""
+    return max(config.n // config.rescale_columns, (2, 3, 4, 4)[config.pipeline])
+
+
+def schedule(
+    config: TensorCoreConfig, passes: int, rounds: int, steps: int
+) -> tuple[list[int], list[int]]:
+    """Cycles in which psums of `passes` passes with output and addends are taken, the first in 0,
+    and in which their first scales enter.
 
     A pass is `steps` cycles in the lanes, one round of rescale or two, and waits for nothing else.
     """
     beats = config.n // config.rescale_columns
-    period = max(beats, (2, 3, 4, 4)[config.pipeline])
     latency = (3, 4, 5, 7)[config.pipeline]
-    times, first, busy = [0], 1, set[int]()
+    taken, starts, busy = [0], [1], set[int]()
     for _ in range(passes - 1):
-        end = first + (rounds - 1) * period + beats - 1
+        first = starts[-1]
+        end = first + (rounds - 1) * period(config) + beats - 1
         if config.addends:
             busy |= {first + beat + (4 if config.pipeline == 3 else 2) for beat in range(beats)}
         busy |= {end - beat + latency for beat in range(beats)}
         # With registers for a fast clock it has to be certain that the last scales enter.
         late = config.pipeline >= 2 and (beats == 1 or end in busy)
-        times.append(max(end + late, times[-1] + steps))
-        first = max(times[-1] + 1, first + rounds * period)
-    return times
+        taken.append(max(end + late, taken[-1] + steps))
+        starts.append(max(taken[-1] + 1, first + rounds * period(config)))
+    return taken, starts
 
 
 @cocotb.test()
@@ -147,7 +155,6 @@ async def cycle_contract(dut: Any) -> None:
     latency = Rescale(config, "top").latency
     bench = Bench(dut, _inputs(config), OUTPUTS)
     beats = config.n // config.rescale_columns
-    period = max(beats, (2, 3, 4, 4)[config.pipeline])
     output = next(name for name in config.outputs if name != "int32")
     for rounds in (1, 2):
         passes = _Passes(config, np.random.default_rng(12))
@@ -158,13 +165,10 @@ async def cycle_contract(dut: Any) -> None:
         bench.send(passes.beats([kind] * 6, offset=rounds == 2))
         await bench.finish()
         psums = bench.inputs["i_psums"].moves[before["i_psums"] :]
-        expected = [psums[0] + cycle for cycle in taken(config, 6, rounds, 1)]
-        assert psums == expected
-        starts = [psums[0] + 1]
-        for cycle in psums[1:]:
-            starts.append(max(cycle + 1, starts[-1] + rounds * period))
+        taken, starts = np.add(schedule(config, 6, rounds, 1), psums[0]).tolist()
+        assert psums == taken
         enters = [
-            start + turn * period + beat
+            start + turn * period(config) + beat
             for start in starts
             for turn in range(rounds)
             for beat in range(beats)
