@@ -24,6 +24,10 @@ if [ -n "$missing" ]; then
     exit 1
 fi
 
+if [ -L .venv ]; then
+    echo "make env: .venv is a link to $(readlink .venv), which is not cleared; remove the link" >&2
+    exit 1
+fi
 echo "make env: installing the locked packages into .venv"
 "$python" -m venv --clear .venv
 pip() {

@@ -15,6 +15,8 @@ from typing import Any, cast
 from .errors import ConfigError, check_range
 from .formats import (
     ACTIVATIONS,
+    FP32,
+    INT32,
     OUTPUTS,
     SCALES,
     FloatFormat,
@@ -69,6 +71,8 @@ class TensorCoreConfig:
     pipeline         registers for a faster clock (0 to 3); 0 has the least area
     addends          whether accumulators may start from a stream of FP32 or INT32 numbers, and
                      not from zero alone
+    truncate         whether accumulations drop what falls below a frame and below FP32, as tensor
+                     cores do, and not round to nearest: less area
 
     Any violation raises ConfigError with the field, its value and what would do. The derived
     widths are properties; no unit computes one itself. Source: paper sections 3 and 4;
@@ -91,6 +95,7 @@ class TensorCoreConfig:
     rescale_columns: int = 1
     pipeline: int = 0
     addends: bool = False
+    truncate: bool = False
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -136,11 +141,27 @@ class TensorCoreConfig:
                 f"rescale_columns must divide n = {self.n}, not {self.rescale_columns}"
             )
         self._check_formats()
-        if self.difference_bits > 41:
+        limit = 38 if self.truncate else 41
+        if self.difference_bits > limit:
             raise ConfigError(
-                f"difference_bits must be at most 41, not {self.difference_bits}; "
+                f"difference_bits must be at most {limit}, not {self.difference_bits}; "
                 f"reduce block ({self.block}), table_bits ({self.table_bits}), "
                 f"weight_bits ({self.weight_bits}) or zero_bits ({self.zero_bits})"
+            )
+        if self.truncate:
+            self._check_truncate()
+
+    def _check_truncate(self) -> None:
+        narrow = [fmt.name for fmt in self.output_formats if fmt not in (FP32, INT32)]
+        if narrow:
+            raise ConfigError(
+                f"outputs must be fp32 or int32 with truncate, not {', '.join(narrow)}: "
+                f"these are rounded"
+            )
+        if self.pipeline > 2:
+            raise ConfigError(
+                f"pipeline must be 0..2 with truncate, which has no stages for more, "
+                f"not {self.pipeline}"
             )
 
     def _check_ternary(self) -> None:
@@ -267,6 +288,24 @@ class TensorCoreConfig:
         return (1 << self.total_bits) - self.lookup_group
 
     @property
+    def group_limit(self) -> int:
+        """Largest magnitude of a sum of lookup_group aligned activations."""
+        # A peak below `doubled_peak_limit` leaves half a unit for the rounding of each.
+        limits = [
+            -fmt.min * self.lookup_group
+            if isinstance(fmt, IntegerFormat) and self.exact(fmt)
+            else (1 << (self.total_bits - 1)) - 1
+            for fmt in self.formats
+        ]
+        return max(limits)
+
+    @property
+    def entry_range(self) -> range:
+        """The table entries that there are."""
+        limit = (self.group_limit + 1) // 2 if self.parity else self.group_limit
+        return range(-limit, min(limit, (1 << self.table_bits >> 1) - 1) + 1)
+
+    @property
     def aligned_bits(self) -> int:
         """Width of an aligned activation, two's complement."""
         return max(fmt.bits if self.exact(fmt) else self.total_bits for fmt in self.formats)
@@ -294,7 +333,10 @@ class TensorCoreConfig:
     @property
     def psum_bits(self) -> int:
         """Width of a lane's accumulator: entries of all planes of a block."""
-        return _signed_bits(self._planes * (self._groups_per_block << (self.table_bits - 1)))
+        entries, terms = self.entry_range, self._planes * self._groups_per_block
+        # Where lanes negate, an entry may also be the negated lowest.
+        highest = entries.stop - 1 if self.subsets else -entries.start
+        return max((-entries.start * terms - 1).bit_length(), (highest * terms).bit_length()) + 1
 
     @property
     def lane_enable(self) -> bool:
@@ -310,8 +352,7 @@ class TensorCoreConfig:
     @property
     def difference_bits(self) -> int:
         """Width of the sum over all planes minus z' times the sum of activations."""
-        # A round of offsets has no planes, and z' = -2 even where there is none else.
-        return _signed_bits(max(2, self._planes - self.zero_range.start) * self._sum_limit)
+        return _signed_bits((self._planes - self.zero_range.start) * self._sum_limit)
 
     @property
     def zero_range(self) -> range:
@@ -327,12 +368,12 @@ class TensorCoreConfig:
     @property
     def fma_latency(self) -> int:
         """Cycles of a multiply-add, in the last of which the accumulator is written."""
-        return (3, 4, 5, 7)[self.pipeline]
+        return 3 if self.truncate else (3, 4, 5, 7)[self.pipeline]
 
     @property
     def addend_delay(self) -> int:
         """Cycles after which a multiply-add reads the accumulator."""
-        return (2, 2, 2, 4)[self.pipeline]
+        return (2, 2, 1)[self.pipeline] if self.truncate else (2, 2, 2, 4)[self.pipeline]
 
     @property
     def round_cycles(self) -> int:
@@ -356,7 +397,7 @@ class TensorCoreConfig:
 
     @property
     def _sum_limit(self) -> int:
-        return self._groups_per_block << (self.total_bits - 1)
+        return self._groups_per_block * self.group_limit
 
     # Files.
 

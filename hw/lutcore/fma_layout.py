@@ -19,6 +19,7 @@ from .unit import BaseUnit, Unit
 __all__ = ["FmaLayouts", "FmaUnit", "held", "scale_layout"]
 
 GUARD_BITS = 2  # places that the lower operand may move without losing a digit
+LOW_BITS = 2  # below the digits of FP32: a half, and one for all below
 
 
 def _scale_exponents(config: TensorCoreConfig) -> range:
@@ -30,13 +31,15 @@ def _scale_exponents(config: TensorCoreConfig) -> range:
             bounds += [rebias, rebias + fmt.quiet_nan - 1]
         else:
             bounds += [rebias + 2 - fmt.significand_bits, rebias + fmt.largest_field]
-    return range(min(bounds), max(bounds) + 1)
+    # A round of offsets counts in units twice as large.
+    return range(min(bounds), max(bounds) + 2)
 
 
 def scale_layout(config: TensorCoreConfig) -> data.StructLayout:
     """A decoded scale of any of `config.scale_formats`.
 
-    exponent     what FP32 would have as exponent field, were it unbounded: 127 for 1.0
+    exponent     what FP32 would have as exponent field, were it unbounded: 127 for 1.0; of offsets
+                 one more
     significand  normalised and left-aligned in the width of the widest format; 0 for zero only
     special      infinity or NaN
     """
@@ -67,10 +70,11 @@ class FmaLayouts:
     narrow   formats of results other than FP32, which every pass but the last has
     factors  the difference's magnitude, normalised but for an integer sum, and the scale's digits
              below its highest; where the scale is zero, so is the magnitude
-    product  exact; its highest bit is one of the upper two, unless it is zero
+    product  exact; its highest bit is one of the upper two, unless it is zero; with `truncate`
+             anywhere, where the flag `some` tells that it is not zero
     terms    the upper operand and the lower one, aligned, inverted if it is to be subtracted
     total    magnitude of the sum, `room` digits above which is the smallest normal exponent
-    digits   those of FP32 with one for a half and one for all below, and the exponent field above
+    digits   those of FP32 with `low_bits` for a half and all below, and the exponent field above
     """
 
     def __init__(self, config: TensorCoreConfig) -> None:
@@ -85,8 +89,11 @@ class FmaLayouts:
         # The lower operand moves by two places or less and nothing is lost; by more, and the
         # difference keeps a bit of the upper two.
         self.frame = max(self.product_bits, FP32.significand_bits)
-        self.guard = max(GUARD_BITS, FP32.significand_bits + 3 - self.frame)
-        self.width = self.frame + self.guard + 1  # sticky below
+        self.low_bits = 0 if c.truncate else LOW_BITS
+        # Guard digits and one for all below them, or none of both.
+        guard = max(GUARD_BITS, FP32.significand_bits + 3 - self.frame)
+        self.below = 0 if c.truncate else guard + 1
+        self.width = self.frame + self.below
 
         steps = [bound for fmt in c.formats for bound in c.exponent_range(fmt)]
         self.blocks = any(steps)
@@ -113,7 +120,12 @@ class FmaLayouts:
             }
         )
         self.product = data.StructLayout(
-            {"digits": self.product_bits, "exponent": self.product_exponent, **state}
+            {
+                "digits": self.product_bits,
+                "exponent": self.product_exponent,
+                **({"some": 1} if c.truncate else {}),
+                **state,
+            }
         )
         self.terms = data.StructLayout(
             {
@@ -129,7 +141,7 @@ class FmaLayouts:
         )
         size = max(self.width + 1, FP32.bits if c.raw else 0)
         self.total = data.StructLayout({"size": size, "room": self.exponent, "special": 1, **state})
-        normalised = FP32.significand_bits + 2 + self.exponent.width
+        normalised = FP32.significand_bits + self.low_bits + self.exponent.width
         self.digits = data.StructLayout(
             {"normalised": max(normalised, FP32.bits if c.raw else 0), "special": 1, **state}
         )

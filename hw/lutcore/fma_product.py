@@ -18,7 +18,9 @@ __all__ = ["FmaFactors", "FmaProduct"]
 class FmaFactors(FmaUnit):
     """A difference's magnitude, normalised, beside the scale. The inputs are those of Fma.
 
-    Cycle contract: factors one enabled cycle later, two with a `pipeline` of 2 or 3.
+    With `truncate` it is not normalised: fewer digits of the addend are kept beside it.
+    Cycle contract: factors one enabled cycle later, two with a `pipeline` of 2 or 3 and no
+    `truncate`.
     """
 
     suffix = "fma_factors"
@@ -73,11 +75,14 @@ class FmaFactors(FmaUnit):
                 ),
                 *flags,
             ]
+        m.d.comb += first.magnitude.eq(magnitude)
+        if c.truncate:
+            m.d.comb += self.factors.eq(first)
+            return m
         # Normalise; an integer sum stays as it is.
         zeros, factors = Signal(range(w.magnitude_bits + 1)), Signal(w.factors)
         above = leading_zeros(magnitude)
         m.d.comb += [
-            first.magnitude.eq(magnitude),
             zeros.eq(Mux(first.raw, 0, above) if c.raw else above),
             factors.eq(first),
             factors.magnitude.eq(magnitude << zeros),
@@ -137,6 +142,7 @@ class FmaProduct(FmaUnit):
                     Mux(factors.raw, factors.magnitude, product) if c.raw else product
                 ),
                 held_product.exponent.eq(factors.exponent),
+                *([held_product.some.eq(factors.magnitude.any())] if c.truncate else []),
                 *(held_product[name].eq(factors[name]) for name in ("sign", "nan", *w.flags)),
             ]
         m.d.comb += [self.product.eq(held_product), self.ahead.eq(factors.exponent)]

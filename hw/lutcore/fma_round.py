@@ -12,22 +12,20 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from .config import TensorCoreConfig
-from .fma_layout import FmaUnit, held
+from .fma_layout import LOW_BITS, FmaUnit, held
 from .formats import FP32, FloatFormat
 from .unit import leading_zeros
 
 __all__ = ["FmaNormalise", "FmaRound"]
 
-LOW_BITS = 2  # below the digits of FP32: a half, and one for all below
-
 
 class FmaNormalise(FmaUnit):
-    """Cycle contract: combinational, with `pipeline` one enabled cycle later."""
+    """Cycle contract: combinational, with `pipeline` and no `truncate` one enabled cycle later."""
 
     suffix = "fma_normalise"
 
     def __init__(self, config: TensorCoreConfig, top: str) -> None:
-        self.clocked = config.pipeline > 0  # type: ignore[misc]
+        self.clocked = config.pipeline > 0 and not config.truncate  # type: ignore[misc]
         super().__init__(config, top)
 
     def ports(self) -> dict[str, Any]:
@@ -57,8 +55,11 @@ class FmaNormalise(FmaUnit):
             shifted.eq(size << shift),
             field.eq(Mux(normal & shifted[-1], room - zeros + 1, 0)),
         ]
-        rest = len(shifted) - FP32.significand_bits - 1
-        normalised = Cat(shifted[:rest].any(), shifted[rest:], field)
+        if c.truncate:
+            normalised = Cat(shifted[-FP32.significand_bits :], field)
+        else:
+            rest = len(shifted) - FP32.significand_bits - 1
+            normalised = Cat(shifted[:rest].any(), shifted[rest:], field)
         if c.raw:
             normalised = Mux(self.total.raw, self.total.size[: FP32.bits], normalised)
         digits = Signal(w.digits)
@@ -66,12 +67,12 @@ class FmaNormalise(FmaUnit):
             digits.normalised.eq(normalised),
             *(digits[name].eq(self.total[name]) for name in ("sign", "special", "nan", *w.flags)),
         ]
-        m.d.comb += self.digits.eq(held(m, c.pipeline > 0, self.enable, "held_digits", digits))
+        m.d.comb += self.digits.eq(held(m, self.clocked, self.enable, "held_digits", digits))
         return m
 
 
 class FmaRound(FmaUnit):
-    """Rounds to the nearest, ties to even, and packs. Combinational."""
+    """Rounds to the nearest, ties to even, or not with `truncate`, and packs. Combinational."""
 
     suffix = "fma_round"
     clocked = False
@@ -81,10 +82,10 @@ class FmaRound(FmaUnit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chosen = self.widths.chosen
+        chosen, low_bits = self.widths.chosen, self.widths.low_bits
         fraction_bits, field_bits = FP32.fraction_bits, FP32.exponent_bits
         digits = self.digits
-        kept_bits = FP32.significand_bits + LOW_BITS
+        kept_bits = FP32.significand_bits + low_bits
         kept = digits.normalised[:kept_bits]
         field = digits.normalised[kept_bits:].as_signed()
 
@@ -93,6 +94,8 @@ class FmaRound(FmaUnit):
             return fraction_bits - fmt.fraction_bits
 
         def increment(fmt: FloatFormat) -> Value:
+            if self.config.truncate:
+                return Const(0, 1)
             last = LOW_BITS + last_place(fmt)
             half, rest = kept[last - 1], kept[: last - 1].any()
             return (half & (rest | kept[last])).shift_left(last_place(fmt))
@@ -100,7 +103,7 @@ class FmaRound(FmaUnit):
         packed, infinite, nonzero = Signal(FP32.bits), Signal(), Signal()
         result_field = packed[fraction_bits:]
         m.d.comb += [
-            packed.eq(Cat(kept[LOW_BITS:-1], field[:field_bits]) + chosen(digits, increment)),
+            packed.eq(Cat(kept[low_bits:-1], field[:field_bits]) + chosen(digits, increment)),
             infinite.eq(
                 chosen(
                     digits,

@@ -62,23 +62,26 @@ class FmaAlign(FmaUnit):
         addend_above, below = Signal(), distance[-1]
         m.d.comb += [
             # The highest bit of the product is in one of the upper two places, unless it is zero.
-            addend_above.eq(~below | ~product[-2:].any()),
+            addend_above.eq(~below | ~(self.product.some if c.truncate else product[-2:].any())),
         ]
         addend_frame = Cat(
             Const(0, w.frame - FP32.significand_bits), addend_fraction, addend_field.any()
         )
         product_frame = Cat(Const(0, w.frame - w.product_bits), product)
         lower = Signal(w.frame + 1)
-        places = Signal(range(w.width))
+        places = Signal(range(w.width + c.truncate))
         steps = distance[:-1] ^ below.replicate(len(distance) - 1)
         m.d.comb += [
             lower.eq(Mux(addend_above, Cat(Const(0, 1), product_frame), addend_frame)),
             places.eq(steps[: len(places)] | steps[len(places) :].any().replicate(len(places))),
         ]
-        farthest = (1 << len(places)) - 1
-        moved = Signal(farthest + w.guard + w.frame)
-        m.d.comb += moved.eq(Cat(Const(0, farthest + w.guard - 1), lower) >> places)
-        window = Cat(moved[:farthest].any(), moved[farthest:])
+        if c.truncate:
+            window: Value = (lower >> places)[1:]
+        else:
+            farthest = (1 << len(places)) - 1
+            moved = Signal(farthest + w.width - 1)
+            m.d.comb += moved.eq(Cat(Const(0, len(moved) - len(lower)), lower) >> places)
+            window = Cat(moved[:farthest].any(), moved[farthest:])
         subtract = self.product.sign ^ addend[-1]
         special = addend_field == FP32.special_field
         terms = Signal(w.terms)
@@ -124,7 +127,7 @@ class FmaSum(FmaUnit):
         m = Module()
         c, w, terms = self.config, self.widths, self.terms
         sums, reverse = Signal(w.width + 2), Signal(w.width)
-        upper = Cat(Const(0, w.guard + 1), terms.upper)
+        upper = Cat(Const(0, w.below), terms.upper)
         m.d.comb += sums.eq(Cat(terms.subtract, upper) + Cat(terms.subtract, terms.lower))
         negative = terms.subtract & ~sums[-1]
         # Negated at once, or by a second sum beside the first: -(u + ~w + 1) = ~(u + ~w).

@@ -34,8 +34,8 @@ __all__ = [
     "unfold",
 ]
 
-OFFSET_ZERO = -2
-"""The z' of an offset round: -z' sum (offset/2) is the offset times the sum of the activations."""
+OFFSET_ZERO = -1
+"""The z' of an offset round: -z' sum is the sum of the activations."""
 
 
 @dataclass(frozen=True)

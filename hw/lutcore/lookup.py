@@ -158,7 +158,8 @@ class Lane(Unit):
         ]
         if carries:
             step = self._signed_sum(terms, join)
-            total = join(base, Cat(step, step[-1].replicate(c.psum_bits - len(step))))
+            sign = step[-1].replicate(max(0, c.psum_bits - len(step)))
+            total = join(base, Cat(step, sign)[: c.psum_bits])
         else:
             # One sum of all, so that only one carry runs through it.
             total = base + self._unsigned_sum(terms, add) - self._excess(terms)

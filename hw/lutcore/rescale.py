@@ -99,8 +99,8 @@ class Rescale(Unit):
             m.d.comb += padding.eq(index >= c.column_groups)
         leaving = Cat(held & of.last for held, of in zip(valid, kinds, strict=True)).any()
         if c.addends:
-            before = zip(valid[: c.addend_delay], kinds, strict=False)
-            leaving |= Cat(held & of.first & of.addend for held, of in before).any()
+            waits = zip(valid[: c.addend_delay], kinds, strict=False)
+            leaving |= Cat(held & of.first & of.addend for held, of in waits).any()
         m.d.comb += [
             may_enter.eq(busy & ~padding & (~turn.any() | (~index.any() & kind.first))),
             scales.ready.eq(moves & may_enter),
@@ -131,8 +131,8 @@ class Rescale(Unit):
             certain &= index == c.column_groups - 2 if c.column_groups > 1 else 0
             certain &= ~(valid[-2] & kinds[-2].last)
             if c.addends:
-                before = c.addend_delay - 2
-                certain &= ~(valid[before] & kinds[before].first & kinds[before].addend)
+                before, of = [(enter, kind), *zip(valid, kinds, strict=True)][c.addend_delay - 1]
+                certain &= ~(before & of.first & of.addend)
             takes = Signal()
             m.d.sync += takes.eq(~taken & (~busy | ends) | certain)
             m.d.comb += psums.ready.eq(takes)
@@ -161,7 +161,7 @@ class Rescale(Unit):
                 *(held.eq(source) for held, source in zip(ring, [results, *ring], strict=False)),
             ]
         for column in range(c.rescale_columns):
-            scale = self._scale(m, scales.payload[column].scale, rescaling.scale, column)
+            scale = self._scale(m, scales.payload[column].scale, rescaling.scale, second, column)
             factor: Value = (
                 scales.payload[column].zero if c.zero_bits else Mux(second, Const(OFFSET_ZERO), 0)
             )
@@ -199,9 +199,10 @@ class Rescale(Unit):
         return m
 
     def _scale(
-        self, m: Module, code: Value, number_format: Value, column: int
+        self, m: Module, code: Value, number_format: Value, second: Value, column: int
     ) -> data.View[data.StructLayout]:
-        """The scale of a column for its multiply-adds, subnormal or not: normalised."""
+        """The scale of a column for its multiply-adds, subnormal or not: normalised, and twice as
+        large in a second round."""
         number = self.decode.placed(m, code, number_format, column)
         scale = Signal(scale_layout(self.config), name=f"scale_{column}")
         rebias: Value = Const(0, 1)
@@ -214,7 +215,7 @@ class Rescale(Unit):
         zeros = leading_zeros(number.significand)
         m.d.comb += [
             scale.sign.eq(number.sign),
-            scale.exponent.eq(number.field + rebias - zeros),
+            scale.exponent.eq(number.field + rebias - zeros + second),
             scale.significand.eq(number.significand << zeros),
             scale.special.eq(number.special),
         ]

@@ -40,6 +40,7 @@ __all__ = [
     "precompute",
     "rescale",
     "table",
+    "truncating_fma",
 ]
 
 _INFERRED = {np.dtype(np.int8): "int8", np.dtype(np.int16): "int16", np.dtype(np.float16): "fp16"}
@@ -227,6 +228,77 @@ def fma(
     return np.where(np.isnan(acc) | ~np.isfinite(scale), _nan(), result)
 
 
+def truncating_fma(
+    acc: NDArray[np.float32],
+    difference: NDArray[np.int64],
+    scale: NDArray[np.float32],
+    exponent: NDArray[np.int64],
+    config: TensorCoreConfig,
+) -> NDArray[np.float32]:
+    """acc + difference * scale * 2^(exponent - 1), cut off twice toward zero; shapes broadcast.
+
+    First the two operands, to multiples of 2^`_frame`, then their sum, to FP32. Otherwise as `fma`.
+    """
+    product, unit = _product(difference, scale, exponent, config)
+    finite = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
+    start_unit = _exponent_of(finite) - FP32.fraction_bits
+    start = np.ldexp(finite, -start_unit).astype(np.int64)
+    last = _frame(finite, np.where(product == 0, np.iinfo(np.int32).min, unit), config)
+    total = _moved(start, start_unit - last) + _moved(product, unit - last)
+    size = np.abs(total)
+    length = np.frexp(size.astype(np.float64))[1]
+    length -= size >> np.maximum(length - 1, 0) == 0  # rounded up to a power of two
+    lost = np.maximum(np.maximum(length - FP32.significand_bits, FP32.unit_exponent - last), 0)
+    with np.errstate(over="ignore"):
+        result = np.ldexp(_moved(total, -lost).astype(np.float64), last + lost).astype(np.float32)
+    result = np.where(np.isinf(acc), acc, result)
+    return np.where(np.isnan(acc) | ~np.isfinite(scale), _nan(), result)
+
+
+def _product(
+    difference: NDArray[np.int64],
+    scale: NDArray[np.float32],
+    exponent: NDArray[np.int64],
+    config: TensorCoreConfig,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """difference * scale * 2^(exponent - 1) as (p, unit) for p * 2^unit. The scale, 0 where it is
+    not finite, has as many digits as the widest format of `config`, the first of them not 0."""
+    digits = _scale_digits(config)
+    fraction, place = np.frexp(np.where(np.isfinite(scale), scale, 0).astype(np.float64))
+    product = difference * np.ldexp(fraction, digits).astype(np.int64)
+    return product, place.astype(np.int64) + exponent - 1 - digits
+
+
+def _scale_digits(config: TensorCoreConfig) -> int:
+    return max(fmt.significand_bits for fmt in config.scale_formats)
+
+
+def _frame(
+    acc: NDArray[np.float64], unit: NDArray[np.int64], config: TensorCoreConfig
+) -> NDArray[np.int64]:
+    """Exponent of the last digit that a truncating sum of acc and a product in 2^unit keeps.
+
+    The first digit is that of acc or the highest that a product of that unit may have. Either
+    operand has no more digits: the one that decides loses nothing.
+    """
+    length = config.difference_bits - 1 + _scale_digits(config)
+    first = np.maximum(_exponent_of(acc), unit + length - 1)
+    return first + 1 - max(length, FP32.significand_bits)
+
+
+def _exponent_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The exponents of FP32 numbers, at least that of the smallest normal one."""
+    lowest = FP32.unit_exponent + FP32.fraction_bits
+    exponent = np.frexp(values)[1].astype(np.int64) - 1
+    return np.where(values == 0, lowest, np.maximum(exponent, lowest))
+
+
+def _moved(values: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """values * 2^places, cut off toward zero."""
+    size = np.abs(values) << np.clip(places, 0, 63) >> np.clip(-places, 0, 63)
+    return np.sign(values) * size
+
+
 def _nan() -> np.float32:
     return np.uint32(FP32.quiet_nan).view(np.float32)
 
@@ -249,6 +321,7 @@ def rescale(
     scale: NDArray[np.float32],
     zero: NDArray[np.int64],
     output: str | None,
+    config: TensorCoreConfig,
 ) -> NDArray[np.float32] | NDArray[np.int32]:
     """The accumulator [M, N] after one round of scales.
 
@@ -258,11 +331,15 @@ def rescale(
     `int32`, acc is int32 and takes total - z' sum modulo 2^32.
     """
     difference = (0 if total is None else total) - zero * sum[:, None]
+    unit = exponent[:, None] + (total is None)
     if output == "int32":
         return (acc + difference).astype(np.int32)
     fmt = OUTPUTS[output or "fp32"]
     assert isinstance(fmt, FloatFormat)
-    result = fma(acc.astype(np.float32), difference, scale, exponent[:, None], fmt)
+    if config.truncate:
+        result = truncating_fma(acc.astype(np.float32), difference, scale, unit, config)
+    else:
+        result = fma(acc.astype(np.float32), difference, scale, unit, fmt)
     return np.where(nonfinite[:, None], _nan(), result)
 
 
@@ -409,12 +486,23 @@ class _Round(NamedTuple):
     zero: NDArray[np.int64]
 
     def accumulate(
-        self, acc: NDArray[np.float32] | NDArray[np.int32], output: str | None
+        self, acc: NDArray[Any], output: str | None, config: TensorCoreConfig
     ) -> NDArray[np.float32] | NDArray[np.int32]:
         _, exponent, nonfinite = self.activations
         return rescale(
-            acc, self.total, self.sum, exponent, nonfinite, self.scale, self.zero, output
+            acc, self.total, self.sum, exponent, nonfinite, self.scale, self.zero, output, config
         )
+
+    def lost(
+        self, acc: NDArray[np.float32], config: TensorCoreConfig
+    ) -> NDArray[np.float64] | float:
+        """[M, N]: what an accumulation on `acc` loses at most before its sum is cut or rounded."""
+        if not config.truncate:
+            return 0.0
+        exponent = self.activations.exponent[:, None] + (self.total is None)
+        _, unit = _product(np.ones((), np.int64), self.scale, exponent, config)
+        finite = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
+        return np.ldexp(1.0, _frame(finite, unit, config))
 
 
 def _rounds(
@@ -448,8 +536,8 @@ def _accumulated(
     output: str,
     activation_type: str | None,
     addends: NDArray[np.float32] | NDArray[np.int32] | None,
-) -> Iterator[tuple[_Round, NDArray[Any], FloatFormat | IntegerFormat]]:
-    """Every round, the accumulator [M, N] after it, and the format to which it was rounded."""
+) -> Iterator[tuple[_Round, NDArray[Any], NDArray[Any], FloatFormat | IntegerFormat]]:
+    """Every round, the accumulator [M, N] before and after it, and the format it then has."""
     fmt = check_activations(activations, weights, config, output, activation_type)
     terms = check_weights(weights, config)
     raw = output == "int32"
@@ -461,8 +549,8 @@ def _accumulated(
     for step, after in pairwise(chain(rounds, [None])):
         assert step is not None
         last = output if raw or after is None else None
-        acc = step.accumulate(acc, last)
-        yield step, acc, OUTPUTS[last or "fp32"]
+        before, acc = acc, step.accumulate(acc, last, config)
+        yield step, before, acc, OUTPUTS[last or "fp32"]
 
 
 def core(
@@ -480,7 +568,7 @@ def core(
     configuration do not fit together; `check_activations` and `check_addends` have the details.
     """
     rounds = _accumulated(activations, weights, config, output, activation_type, addends)
-    ((_, acc, _),) = deque(rounds, maxlen=1)
+    ((_, _, acc, _),) = deque(rounds, maxlen=1)
     if output == "int32":
         return acc * np.int32(raw_factor(weights, config))
     return acc.astype(np.float16) if output == "fp16" else acc
@@ -497,7 +585,8 @@ def error_bound(
     """[M, N]: a bound on |core - exact product and addends|; for int32, which is exact, zeros.
 
     docs/specification.md, "Error": half a unit for every activation that was aligned (none in exact
-    formats) and half a unit in the last place of every accumulation. Infinite where the result
+    formats) and half a unit in the last place of every accumulation; with `truncate` a whole one
+    and one of the frame. Infinite where the result
     overflows, NaN where it is NaN. Raises InputError as `core` does.
     """
     fmt = check_activations(activations, weights, config, output, activation_type)
@@ -513,9 +602,10 @@ def error_bound(
         bound += half[:, None] * magnitudes[:, along].sum(axis=1)
     acc: NDArray[Any] = bound
     rounds = _accumulated(activations, weights, config, output, activation_type, addends)
-    for _, acc, accumulated in rounds:
+    units = 2 if config.truncate else 1
+    for step, before, acc, accumulated in rounds:
         assert isinstance(accumulated, FloatFormat)
-        bound += _half_unit(acc, accumulated)
+        bound += step.lost(before, config) + units * _half_unit(acc, accumulated)
     bound *= 1 + 2.0**-30  # the roundings of this sum itself
     return np.where(np.isfinite(acc), bound, np.abs(acc.astype(np.float64)))
 

@@ -356,7 +356,9 @@ class Machine:
             final = output if round == op["offset"] or output == "int32" else None
             shown = total if round == 0 else None
             _, exponent, nonfinite = block.aligned
-            acc = golden.rescale(acc, shown, block.sum, exponent, nonfinite, scale, zero, final)
+            acc = golden.rescale(
+                acc, shown, block.sum, exponent, nonfinite, scale, zero, final, core
+            )
         return acc
 
     def _precompute(self, op: Op) -> _Block:

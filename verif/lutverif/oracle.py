@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lutcore.config import TensorCoreConfig
 from lutcore.weights import AffineWeights, PlaneWeights, TernaryWeights
 
-__all__ = ["decode", "exact", "rn", "specified"]
+__all__ = ["cut", "decode", "exact", "rn", "specified"]
 
 Weights = AffineWeights | TernaryWeights | PlaneWeights
 
@@ -63,10 +63,11 @@ def decode(code: int, name: str) -> Fraction | None:
     return sign * (1 + Fraction(fraction, 2**fraction_bits)) * _power(field - bias)
 
 
-def rn(value: Fraction, name: str) -> int:
+def rn(value: Fraction, name: str, whole: Callable[[Fraction], int] = round) -> int:
     """The code of `value` rounded to nearest, ties to even, in a float format; zeros are +0.
 
-    Beyond the largest number lies infinity, or NaN where there is none.
+    `whole` int: rounded toward zero. Beyond the largest number lies infinity, or NaN where there
+    is none.
     """
     if value == 0:
         return 0
@@ -76,10 +77,24 @@ def rn(value: Fraction, name: str) -> int:
     exponent = max(_binade(magnitude), lowest)
     # round() of a Fraction is to nearest, ties to even. A carry out of the significand runs into
     # the exponent field, as does the hidden bit, which subnormal numbers lack.
-    significand = round(magnitude / _power(exponent - fraction_bits))
+    significand = whole(magnitude / _power(exponent - fraction_bits))
     code = ((exponent - lowest) << fraction_bits) + significand
     code = min(code, INFINITY.get(name, NAN[name]))
     return code | 1 << (exponent_bits + fraction_bits) if code and value < 0 else code
+
+
+def cut(
+    start: Fraction, difference: int, scale: Fraction, exponent: int, config: TensorCoreConfig
+) -> int:
+    """The FP32 code of start + difference * scale * 2^(exponent - 1), with `config.truncate`."""
+    product = difference * scale * _power(exponent - 1)
+    bits = config.difference_bits - 1
+    digits = max(1 + FLOATS[name][1] if name in FLOATS else 1 for name in config.scales)
+    first = max(_binade(abs(start)), -126) if start else -126
+    if product:
+        first = max(first, _binade(abs(scale)) + bits + exponent - 1)
+    unit = _power(first + 1 - max(bits + digits, 24))
+    return rn((int(start / unit) + int(product / unit)) * unit, "fp32", int)
 
 
 def _value(array: NDArray[Any], *index: int) -> Fraction | None:
@@ -168,7 +183,7 @@ def _terms(
             planes = [[int(plane[column, k]) for k in along] for plane in part.digits]
             rounds = [(_scale(part.scales, column, group), int(part.zeros[column, group]))]
             if part.offsets is not None:
-                rounds.append((_scale(part.offsets, column, group), -2))
+                rounds.append((2 * _scale(part.offsets, column, group), -1))
             terms.append(_Term(list(zip(places, planes, strict=True)), rounds))
         return terms
     scale = _scale(weights.scales, column, group)
@@ -195,7 +210,7 @@ def _terms(
         zero = int(2 * Fraction(float(weights.zeros[column, group]))) + 1 - 2**weights.bits
         rounds = [(scale * 2**bottom, 0 if bottom else zero)]
         if weights.offsets is not None and bottom == 0:
-            rounds.append((_scale(weights.offsets, column, group), -2))
+            rounds.append((2 * _scale(weights.offsets, column, group), -1))
         terms.append(_Term(planes, rounds))
         top = bottom
     return terms
@@ -264,16 +279,16 @@ def _scaled(
     start: int,
 ) -> int:
     """The code of the sum from an FP32 code on, in the format `output`."""
-    additions: list[Fraction | None] = []
-    for cut in cuts:
-        if cut.aligned is None:
+    additions: list[tuple[int, Fraction, int] | None] = []
+    for part in cuts:
+        if part.aligned is None:
             additions.append(None)
             continue
-        for term in _terms(weights, config, column, cut.start, cut.stop):
+        for term in _terms(weights, config, column, part.start, part.stop):
             digits = term.digits
             for scale, zero in term.rounds:
-                difference = _difference(cut.aligned, digits, zero)
-                additions.append(difference * scale * _power(cut.exponent - 1))
+                difference = _difference(part.aligned, digits, zero)
+                additions.append((difference, scale, part.exponent))
                 digits = []  # the second round has no planes
     acc = NAN["fp32"] if start & (2**31 - 1) > INFINITY["fp32"] else start
     for index, addition in enumerate(additions):
@@ -281,8 +296,11 @@ def _scaled(
         number = decode(acc, "fp32")
         if addition is None or acc == NAN["fp32"]:
             acc = NAN[name]
+        elif number is not None and config.truncate:
+            acc = cut(number, *addition, config)
         elif number is not None:
-            acc = rn(number + addition, name)
+            difference, scale, exponent = addition
+            acc = rn(number + difference * scale * _power(exponent - 1), name)
         else:
             acc = rn(_power(200) if acc == INFINITY["fp32"] else -_power(200), name)
     return acc

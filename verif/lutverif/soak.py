@@ -79,6 +79,16 @@ CONFIGURATIONS: dict[str, TensorCoreConfig] = PRESETS | {
             table_bits=9, weight_bits=2, activations=("int8", "fp16"), scales=("fp32", "fp16"),
             outputs=("fp32", "int32", "bf16"), rescale_columns=1, pipeline=2, addends=True,
         ),
+        TensorCoreConfig(
+            name="cut", m=2, n=4, lookup_group=3, block=12, weight_bits=2, zero_bits=4,
+            activations=("int8", "bf16"), scales=("fp16", "fp32"), outputs=("int32", "fp32"),
+            rescale_columns=2, truncate=True,
+        ),
+        TensorCoreConfig(
+            name="cut_piped", m=1, n=6, lookup_group=2, groups_per_step=4, block=32, table_bits=8,
+            weight_bits=1, zero_bits=0, activations=("fp16",), scales=("fp16", "e8m0"),
+            outputs=("fp32",), rescale_columns=2, pipeline=2, addends=True, truncate=True,
+        ),
     )
 }  # fmt: skip
 """The presets, and the edges of the parameters in small cores.
@@ -93,6 +103,7 @@ piped     most registers of `pipeline`; an accumulator is needed again at once
 deep      all of them
 symmetric weights without zero points, of one plane
 started   accumulators that start from addends; `started_piped` where psums have to be taken ahead
+cut       accumulations that truncate; `cut_piped` with registers for a fast clock and addends
 """
 
 LONGEST_RESET = 400  # cycles before a reset in the middle

@@ -77,7 +77,7 @@ def _table(results: Results, name: str, caption: str, products: int | None, all_
             row: list[str | float | None] = [role, named(weights), activations, own]
             row += [own / results.nand2, tops(own)] if process else []
             for other in ("mac", "native", "add"):
-                plain = activations.split(" in ")[0]
+                plain = activations.split(" ")[0]
                 against = results.best(weights, plain, other, all_in, products)
                 shown = against.per_product(weights, all_in) / own if against else None
                 row.append(shown if role != other else None)
@@ -99,12 +99,12 @@ def front(results: Results) -> Section:
         log_x=True,
         log_y=True,
     )
-    kinds = sorted({area.activations.split(" in ")[0] for area in able})
+    kinds = sorted({area.activations.split(" ")[0] for area in able})
     marks = dict(zip(kinds, MARKS, strict=False))
     for number, role in enumerate(ROLES):
         chosen = [area for area in able if area.role == role]
         if chosen:
-            symbols = [marks[area.activations.split(" in ")[0]] for area in chosen]
+            symbols = [marks[area.activations.split(" ")[0]] for area in chosen]
             plot.add_trace(
                 Scatter(
                     x=[area.all_in for area in chosen],

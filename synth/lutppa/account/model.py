@@ -118,12 +118,14 @@ class Area:
 
     @property
     def activations(self) -> str:
-        """The activation formats joined by +; with the bits of a table that loses some of them."""
+        """The activation formats joined by +; with the bits of a table that loses some of them,
+        and whether accumulation truncates."""
         bits = self.parameters.get("table_bits", TABLE_BITS)
         names = self.design["activations"]
         floats = any(not name.startswith("int") for name in names)
         loses = not self.design["exact"] or (floats and bits < TABLE_BITS)
-        return "+".join(names) + (f" in {bits} bits" if loses else "")
+        cut = " truncated" if self.parameters.get("truncate") else ""
+        return "+".join(names) + (f" in {bits} bits" if loses else "") + cut
 
     @property
     def tile(self) -> str:

@@ -27,6 +27,7 @@ PARAMETERS = (
     "psum_bits",
     "block",
     "pipeline",
+    "truncate",
 )
 
 

@@ -52,7 +52,9 @@ def core_beats(
                 zero[...] = OFFSET_ZERO
             output = item.kind.output if raw or (item.kind.last and turn == item.offset) else None
             operand = None if turn else looked_up.total
-            acc = golden.rescale(acc, operand, sums, exponent, nonfinite, scale, zero, output)
+            acc = golden.rescale(
+                acc, operand, sums, exponent, nonfinite, scale, zero, output, config
+            )
             beats["i_scales"] += payloads.scales(scale, zero, item.scale, rng)
         beats["i_passes"].append(payloads.descriptor(item))
         beats["i_activations"] += payloads.activations(item, rng)

@@ -37,12 +37,17 @@ class Operands(NamedTuple):
 
 
 def _expected(o: Operands, output: str | None) -> NDArray[np.int64]:
-    """Codes of the results, as `golden.rescale` uses `golden.fma`."""
+    """Codes of the results, as `golden.rescale` has them."""
     if output == "int32":
         return (o.acc + o.difference) & 0xFFFFFFFF
     fmt = OUTPUTS[output or "fp32"]
     assert isinstance(fmt, FloatFormat)
-    result = golden.fma(o.acc.view(np.float32), o.difference, o.scale, o.exponent, fmt)
+    operands = o.acc.view(np.float32), o.difference, o.scale, o.exponent
+    config = configuration()
+    if config.truncate:
+        result = golden.truncating_fma(*operands, config)
+    else:
+        result = golden.fma(*operands, fmt)
     return np.where(o.nonfinite, fmt.quiet_nan, encode(result, fmt)).astype(np.int64)
 
 

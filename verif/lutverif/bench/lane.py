@@ -24,7 +24,7 @@ async def random_and_extreme_sums(dut: Any) -> None:
     """Any entries and digits, with idle cycles between; the extremes fill the accumulator."""
     config, rng = configuration(), np.random.default_rng(8)
     size, steps, k = config.groups_per_step, config.block // config.k, config.k
-    limit = 1 << (config.table_bits - 1)
+    lowest, highest = config.entry_range[0], config.entry_range[-1]
     values = np.array([-1, 1] if config.table_digits == 2 else [-1, 0, 1], np.int8)
     payloads = Payloads(config)
     dut.rst.value = 0
@@ -41,12 +41,12 @@ async def random_and_extreme_sums(dut: Any) -> None:
     for trial in range(80):
         equal = bool(trial & 1) and config.weight_bits > 1
         planes = 2 if equal else int(rng.integers(1, config.weight_bits + 1))
-        entries = rng.integers(-limit, limit, (1, steps * size, config.entries))
+        entries = rng.integers(lowest, highest + 1, (1, steps * size, config.entries))
         odd = rng.integers(2, size=(1, steps * size)) * config.parity
         digits = rng.choice(values, (planes, 1, steps * k))
         if trial < 8:  # every entry and every negation alike
             planes = 2 if equal else config.weight_bits
-            entries[...] = (-limit, limit - 1)[trial >> 1 & 1]
+            entries[...] = (lowest, highest)[trial >> 1 & 1]
             digits = np.full((planes, 1, steps * k), (1, -1)[trial >> 2], np.int8)
         tables = golden.Tables(entries, odd)
         want = int(golden.lookup(tables, digits, equal, config).psum[0, 0])

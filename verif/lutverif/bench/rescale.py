@@ -54,7 +54,7 @@ class _Passes:
             planes, equal = int(rng.integers(1, c.weight_bits + 1)), bool(rng.integers(2))
             weight = planes if equal else (1 << planes) - 1
             groups = c.block // c.lookup_group
-            limit = groups << (c.total_bits - 1)
+            limit = groups * c.group_limit
             sums = _bounded(rng, (c.m,), limit)
             total = _bounded(rng, (c.m, c.n), weight * limit)
             base, factor = np.zeros(c.m, np.int64), 1 if c.table_digits == 3 else 2
@@ -80,11 +80,13 @@ class _Passes:
                 if rng.random() < 0.1:  # refused offline, and NaN here
                     scale[rng.integers(c.n)] = np.nan
                 zero = stimulus.zeros(rng, (c.n,), c)
-                if turn and rng.random() < 0.5:
+                if turn and (rng.random() < 0.5 or not c.zero_bits):
                     zero[...] = OFFSET_ZERO
                 output = kind.output if raw or (kind.last and turn == rounds - 1) else None
                 operand = None if turn else looked_up.total
-                acc = golden.rescale(acc, operand, sums, exponent, nonfinite, scale, zero, output)
+                acc = golden.rescale(
+                    acc, operand, sums, exponent, nonfinite, scale, zero, output, c
+                )
                 beats["i_scales"] += self.payloads.scales(scale, zero, name, rng)
             item = Pass(
                 c.formats[0],
@@ -119,9 +121,17 @@ async def random_passes(dut: Any) -> None:
     await bench.exercise(lambda: passes.beats(passes.kinds(6)), 36)
 
 
+def cycles(config: TensorCoreConfig) -> tuple[int, int]:
+    """Cycles from scales to addends, and to results."""
+    if config.truncate:
+        return (2, 2, 1)[config.pipeline], 3
+    return (2, 2, 2, 4)[config.pipeline], (3, 4, 5, 7)[config.pipeline]
+
+
 def period(config: TensorCoreConfig) -> int:
     """Cycles of a round."""
-    return max(config.n // config.rescale_columns, (2, 3, 4, 4)[config.pipeline])
+    delay, latency = cycles(config)
+    return max(config.n // config.rescale_columns, latency - delay + 1)
 
 
 def schedule(
@@ -133,13 +143,13 @@ def schedule(
     A pass is `steps` cycles in the lanes, one round of rescale or two, and waits for nothing else.
     """
     beats = config.n // config.rescale_columns
-    latency = (3, 4, 5, 7)[config.pipeline]
+    delay, latency = cycles(config)
     taken, starts, busy = [0], [1], set[int]()
     for _ in range(passes - 1):
         first = starts[-1]
         end = first + (rounds - 1) * period(config) + beats - 1
         if config.addends:
-            busy |= {first + beat + (4 if config.pipeline == 3 else 2) for beat in range(beats)}
+            busy |= {first + beat + delay for beat in range(beats)}
         busy |= {end - beat + latency for beat in range(beats)}
         # With registers for a fast clock it has to be certain that the last scales enter.
         late = config.pipeline >= 2 and (beats == 1 or end in busy)
@@ -152,7 +162,8 @@ def schedule(
 async def cycle_contract(dut: Any) -> None:
     """When psums and scales are taken; outputs come `latency` cycles after the last scales."""
     config = configuration()
-    latency = Rescale(config, "top").latency
+    delay, latency = cycles(config)
+    assert Rescale(config, "top").latency == latency
     bench = Bench(dut, _inputs(config), OUTPUTS)
     beats = config.n // config.rescale_columns
     output = next(name for name in config.outputs if name != "int32")
@@ -187,7 +198,6 @@ async def cycle_contract(dut: Any) -> None:
         outputs = bench.outputs["o_outputs"].moves[given:]
         assert outputs == [cycle + latency for cycle in ends]
         if config.addends:
-            delay = 4 if config.pipeline == 3 else 2
             first = [start + beat for start in starts for beat in range(beats)]
             moves = bench.inputs["i_addends"].moves
             assert moves[-6 * beats :] == [cycle + delay for cycle in first]

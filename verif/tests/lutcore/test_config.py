@@ -13,7 +13,7 @@ from lutcore.formats import ACTIVATIONS, BF16, FP16, INT4, INT8, INT16, SCALES
 FIELDS = (
     "name, m, n, table_digits, lookup_group, groups_per_step, table_bits, block, "
     "weight_bits, zero_bits, activations, scales, outputs, rescale_columns, "
-    "pipeline, addends"
+    "pipeline, addends, truncate"
 )
 KNOWN = ", ".join(ACTIVATIONS)
 
@@ -58,6 +58,20 @@ def test_ranges(field, low, high):
     ("fields", "text"),
     [
         ({"addends": 1}, "addends must be true or false, not 1"),
+        ({"truncate": "no"}, "truncate must be true or false, not 'no'"),
+        (
+            {"truncate": True, "outputs": ("bf16", "fp32", "fp16")},
+            "outputs must be fp32 or int32 with truncate, not bf16, fp16: these are rounded",
+        ),
+        (
+            {"truncate": True, "pipeline": 3},
+            "pipeline must be 0..2 with truncate, which has no stages for more, not 3",
+        ),
+        (
+            {"truncate": True, "block": 1024, "table_bits": 16, "zero_bits": 14},
+            "difference_bits must be at most 38, not 39; reduce block (1024), table_bits (16), "
+            "weight_bits (8) or zero_bits (14)",
+        ),
         ({"addends": "true"}, "addends must be true or false, not 'true'"),
         ({"zero_bits": 1}, "zero_bits must be 0 or 2..16, not 1"),
         ({"zero_bits": 17}, "zero_bits must be 0 or 2..16, not 17"),
@@ -216,8 +230,8 @@ def test_toml_round_trip_of_every_field(tmp_path):
     config = TensorCoreConfig(
         name="other", m=3, n=6, table_digits=3, lookup_group=2, groups_per_step=3, table_bits=12,
         block=42, weight_bits=3, zero_bits=7, activations=("fp16",),
-        scales=tuple(SCALES), outputs=("bf16",), rescale_columns=3, pipeline=1,
-        addends=True,
+        scales=tuple(SCALES), outputs=("fp32",), rescale_columns=3, pipeline=1,
+        addends=True, truncate=True,
     )  # fmt: skip
     default = TensorCoreConfig(m=1, n=1)
     for field in dataclasses.fields(config):

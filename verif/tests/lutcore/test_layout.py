@@ -159,7 +159,7 @@ def test_pack_keeps_the_documented_byte_order(rng, config, kind):
             if term.offsets is not None:
                 scales, zeros = next(scaling)
                 assert scales == term.offsets[inside, cut.group].tolist() + [1] * padding
-                assert zeros == [-2] * len(inside) + [0] * padding
+                assert zeros == [-1] * len(inside) + [0] * padding
         assert next(beats, None) is None and next(scaling, None) is None
     assert packed.beats.any() and (packed.scales != 1).any()
 

@@ -31,11 +31,16 @@ EDGES = [
     ("rescale", "deep"),
     ("rescale", "started"),
     ("rescale", "started_piped"),
+    ("rescale", "symmetric"),
+    ("rescale", "cut"),
+    ("rescale", "cut_piped"),
     ("fma", "floats"),
     ("fma", "piped"),
     ("fma", "deep"),
     ("fma", "integers"),
     ("fma", "precise"),
+    ("fma", "cut"),
+    ("fma", "cut_piped"),
     ("decode", "floats"),
     ("scale_decode", "floats"),
     ("align", "floats"),
@@ -61,6 +66,7 @@ EDGES = [
     ("core", "deep"),
     ("core", "started"),
     ("core", "started_piped"),
+    ("core", "cut_piped"),
     ("entries", "precise"),
     ("entries", "floats"),
 ]
@@ -102,7 +108,18 @@ def test_a_bench_that_does_not_build_says_why(
 # The other presets run in the tests of the command and of the harness.
 @pytest.mark.parametrize(
     "name",
-    ["tiny", "narrow", "integers", "floats", "precise", "pairs", "trits", "piped", "started"],
+    [
+        "tiny",
+        "narrow",
+        "integers",
+        "floats",
+        "precise",
+        "pairs",
+        "trits",
+        "piped",
+        "started",
+        "cut",
+    ],
 )
 def test_soak(name: str) -> None:
     elements = [count for _, count in soak.rounds([soak.CONFIGURATIONS[name]], 1000, 40)]

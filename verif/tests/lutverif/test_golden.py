@@ -6,6 +6,7 @@
 # Operands of any kind, as a caller who is not type-checked hands them over.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
+import dataclasses
 import itertools
 from fractions import Fraction
 
@@ -292,6 +293,19 @@ def test_lookup_refuses_other_groups():
 # The whole product.
 
 
+def share_of_bound(got, bound, exact):
+    """The largest error as a share of its bound, which it never exceeds."""
+    largest = Fraction(0)
+    for at in np.ndindex(got.shape):
+        value = exact[at[0]][at[1]]
+        assert (value is None) == bool(np.isnan(got[at]))
+        if value is not None and np.isfinite(got[at]):
+            share = abs(Fraction(float(got[at])) - value) / Fraction(float(bound[at]))
+            assert share <= 1
+            largest = max(largest, share)
+    return largest
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("ternary", [False, True])
 def test_core_equals_the_oracle(rng, name, ternary):
@@ -318,14 +332,7 @@ def test_core_equals_the_oracle(rng, name, ternary):
         output = outputs[index % 3]
         got = golden.core(activations, weights, config, output, name)
         bound = golden.error_bound(activations, weights, config, output, name)
-        exact = oracle.exact(activations, weights)
-        for row, column in np.ndindex(m, n):
-            value = exact[row][column]
-            assert (value is None) == bool(np.isnan(got[row, column]))
-            if value is not None and np.isfinite(got[row, column]):
-                error = abs(Fraction(float(got[row, column])) - value)
-                assert error <= Fraction(float(bound[row, column]))
-                closest = max(closest, error / Fraction(float(bound[row, column])))
+        closest = max(closest, share_of_bound(got, bound, oracle.exact(activations, weights)))
     assert closest > Fraction(1, 20)  # a bound, and not just a large number
     if isinstance(fmt, FloatFormat):
         assert np.isnan(np.concatenate(seen["fp32"])).any()
@@ -336,6 +343,24 @@ def test_core_equals_the_oracle(rng, name, ternary):
         assert ((values >= tiny) & (values < np.inf)).sum() > 10
     if name in ("int4", "int8"):
         assert np.concatenate(seen["int32"]).any()
+
+
+@pytest.mark.parametrize("name", ["int8", "e4m3", "bf16"])
+def test_a_truncating_core_equals_the_oracle(rng, name):
+    closest, differ = Fraction(0), 0
+    for weights_kind, scales in itertools.product(WEIGHTS, SCALES):
+        config = dataclasses.replace(random_config(rng, (name,)), outputs=("fp32",))
+        cut = dataclasses.replace(config, truncate=True)
+        m, n, k, group = (int(rng.integers(1, high)) for high in (4, 4, 60, 129))
+        weights = random_weights(rng, weights_kind, n, k, group, config, scales)
+        activations = random_activations(rng, ACTIVATIONS[name], m, k, "normal")
+        got = golden.core(activations, weights, cut, "fp32", name)
+        assert codes_of(got, "fp32") == oracle.specified(activations, weights, cut, "fp32", name)
+        differ += (got != golden.core(activations, weights, config, "fp32", name)).any()
+        bound = golden.error_bound(activations, weights, cut, "fp32", name)
+        closest = max(closest, share_of_bound(got, bound, oracle.exact(activations, weights)))
+    assert closest > Fraction(1, 20)
+    assert differ > 5
 
 
 @pytest.mark.parametrize("name", ["int4", "int8"])
@@ -443,7 +468,7 @@ def test_the_oracle_sees_a_wrong_golden(rng, monkeypatch):
         return honest["_exponent"](peak, fmt, config) + 1
 
     def rounded_twice(acc, *arguments):
-        result = honest["rescale"](acc, *arguments[:-1], None)
+        result = honest["rescale"](acc, *arguments[:-2], None, arguments[-1])
         return rounded(result, BF16).astype(np.float32)
 
     for name, slip in (("table", truncated), ("_exponent", coarser), ("rescale", rounded_twice)):

@@ -5,10 +5,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lutcore.formats import BF16, FP16, FP32
-from lutcore.numbers import encode
+from lutcore import TensorCoreConfig
+from lutcore.formats import BF16, FP16, FP32, FloatFormat
+from lutcore.numbers import encode, rounded
 from lutverif import golden, oracle
+from lutverif.soak import CONFIGURATIONS
 
+CONFIG = CONFIGURATIONS["floats"]
 OUTPUTS = [FP32, FP16, BF16]
 NAN = 0x7FC00000
 
@@ -141,26 +144,97 @@ def test_rescale_shapes_and_modes():
     zero, scale = np.array([1, -2]), np.array([0.5, 4], np.float32)
     exponent, nonfinite = np.array([1, 3]), np.array([False, False])
     acc = np.zeros((2, 2), np.float32)
-    got = golden.rescale(acc, psum, total, exponent, nonfinite, scale, zero, None)
+    got = golden.rescale(acc, psum, total, exponent, nonfinite, scale, zero, None, CONFIG)
     assert got.dtype == np.float32
     assert got.tolist() == [[7 * 0.5, 26 * 4], [34 * 0.5 * 4, ((1 << 20) - 8) * 16]]
     for output in (None, "fp32", "fp16", "bf16"):
-        wrong = golden.rescale(got, psum, total, exponent, ~nonfinite, scale, zero, output)
+        wrong = golden.rescale(got, psum, total, exponent, ~nonfinite, scale, zero, output, CONFIG)
         assert bits_of(wrong) == [[NAN] * 2] * 2
     start = np.full((2, 2), 2**31 - 10, np.int32)
-    raw = golden.rescale(start, psum, total, exponent, nonfinite, scale, zero, "int32")
+    raw = golden.rescale(start, psum, total, exponent, nonfinite, scale, zero, "int32", CONFIG)
     assert raw.dtype == np.int32
     assert raw.tolist() == [[2**31 - 3, -(2**31) + 16], [-(2**31) + 24, -(2**31) + (1 << 20) - 18]]
 
 
 def test_the_offset_round_and_the_last_one():
     total, exponent = np.array([3, -4]), np.array([1, 3])
-    offset, zero = np.array([0.5, 4], np.float32), np.array([-2, -2])
+    offset, zero = np.array([0.5, 4], np.float32), np.array([-1, -1])
     finite, acc = np.zeros(2, bool), np.ones((2, 2), np.float32)
-    got = golden.rescale(acc, None, total, exponent, finite, offset, zero, None)
+    got = golden.rescale(acc, None, total, exponent, finite, offset, zero, None, CONFIG)
     assert got.tolist() == [[1 + 3 * 2 * 0.5, 1 + 3 * 2 * 4], [1 - 4 * 8 * 0.5, 1 - 4 * 8 * 4]]
     acc += np.float32(2.0**-9)
-    finer = golden.rescale(acc, None, total, exponent, finite, offset, zero, "fp32")
+    finer = golden.rescale(acc, None, total, exponent, finite, offset, zero, "fp32", CONFIG)
     assert np.array_equal(finer, got + np.float32(2.0**-9))
-    last = golden.rescale(acc, None, total, exponent, finite, offset, zero, "bf16")
+    last = golden.rescale(acc, None, total, exponent, finite, offset, zero, "bf16", CONFIG)
     assert np.array_equal(last, got)
+
+
+def check_cut(config, acc, difference, scale, exponent):
+    """`truncating_fma` and the oracle; the codes."""
+    got = bits_of(golden.truncating_fma(acc, difference, scale, exponent, config))
+    expected = []
+    for a, d, s, e in zip(
+        bits_of(acc), difference.tolist(), bits_of(scale), exponent.tolist(), strict=True
+    ):
+        start, factor = oracle.decode(a, "fp32"), oracle.decode(s, "fp32")
+        assert start is not None and factor is not None
+        expected.append(oracle.cut(start, d, factor, e, config))
+    assert got == expected
+    return got
+
+
+CUT = [
+    CONFIGURATIONS["cut"],
+    CONFIGURATIONS["cut_piped"],
+    # The frame is that of FP32, and as wide as it gets.
+    TensorCoreConfig(m=1, n=1, lookup_group=2, block=2, weight_bits=1, scales=("e8m0",),
+                     truncate=True),
+    TensorCoreConfig(m=1, n=1, lookup_group=2, block=512, table_bits=16,
+                     zero_bits=14, truncate=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("config", CUT)
+def test_truncating_sums(rng, config):
+    size = 4000
+    limit = 1 << (config.difference_bits - 1)
+    fmt = config.scale_formats[0]
+    difference = rng.integers(1 - limit, limit, size)
+    difference >>= rng.integers(0, config.difference_bits, size)
+    difference[: size // 8] = rng.choice([-1, 1], size // 8) * (limit - 1)
+    exponent = rng.integers(-30, 23, size)
+    scale = random_normal32(rng, size, -12, 12)
+    if isinstance(fmt, FloatFormat):
+        scale = rounded(scale.astype(float), fmt).astype(np.float32)
+    else:
+        scale = np.ldexp(1, rng.integers(-12, 12, size)).astype(np.float32)
+    product = difference * np.ldexp(scale.astype(float), exponent - 1)
+    any_size = random_normal32(rng, size)
+    got = check_cut(config, any_size, difference, scale, exponent)
+    # Addends of the product's own size, and those that leave next to nothing.
+    near = (np.ldexp(product, rng.integers(-40, 40, size)) * rng.uniform(-2, 2, size)).astype("f")
+    got = check_cut(config, near, difference, scale, exponent)
+    assert got != bits_of(golden.fma(near, difference, scale, exponent))
+    left = np.nextafter(-product.astype(np.float32), rng.choice([-np.inf, np.inf], size))
+    check_cut(config, left.astype(np.float32), difference, scale, exponent)
+    # Subnormal addends and results.
+    tiny = rng.integers(0, 1 << 24, size, dtype=np.uint32).view(np.float32)
+    tiny *= rng.choice([-1, 1], size).astype(np.float32)
+    got = check_cut(config, tiny, difference, scale, rng.integers(-160, -120, size))
+    assert sum((code & 0x7F800000) == 0 and code & 0x7FFFFFFF for code in got) > size / 20
+    # Overflow is infinite.
+    huge = random_normal32(rng, size, 127, 128)
+    got = check_cut(config, huge, difference, scale, 126 - np.frexp(product)[1] + exponent)
+    assert {0x7F800000, 0xFF800000} <= set(got)
+
+
+def test_truncating_sums_of_special_values():
+    config = CONFIGURATIONS["cut"]
+    acc = np.array([np.inf, -np.inf, np.nan, -0.0, 1.5], np.float32)
+    difference, exponent = np.array([-1, 5, 1, 0, -3]), np.array([20, 20, 0, 0, 0])
+    got = golden.truncating_fma(acc, difference, np.ones(5, np.float32), exponent, config)
+    assert bits_of(got) == [0x7F800000, 0xFF800000, NAN, 0, 0]
+    for special in (np.inf, -np.inf, np.nan):
+        scale = np.full(5, special, np.float32)
+        got = golden.truncating_fma(acc, difference, scale, exponent, config)
+        assert bits_of(got) == [NAN] * 5
