@@ -64,13 +64,16 @@ opt
 def mapped(verilog: str, top: str, library: Library, name: str) -> str | None:
     """`netlist`, kept by content; None where the way does not go with the library.
 
-    ABC's `map` ends where a cell has no delay at the slew that it assumes.
+    ABC's `map` ends where a cell has no delay at the slew that it assumes. YosysError where Yosys
+    ends without saying why, killed for example: that tells nothing of the way, and is not kept.
     """
 
     def build(work: Path) -> None:
         try:
             text = netlist(verilog, top, library, WAYS[name])
-        except yosys.YosysError:
+        except yosys.YosysError as error:
+            if "ERROR" not in error.log:
+                raise
             text = ""
         (work / "netlist.v").write_text(text)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lutppa import liberty, ways
+from lutppa import liberty, ways, yosys
 
 VERILOG = """
 module sums (input clk, input [5:0] b, input [15:0] x, y, output reg [2:0] n, output reg [16:0] s);
@@ -29,3 +29,16 @@ def test_computes_the_verilog(equivalent, name):
 
 def test_a_way_that_does_not_go_with_the_library():
     assert ways.mapped(VERILOG, "sums", liberty.read(None), "prefix map") is None
+
+
+def test_a_yosys_that_was_killed_is_asked_again(monkeypatch):
+    library, name, verilog = liberty.read(None), "prefix nf", VERILOG.replace("sums", "killed")
+
+    def killed(*arguments):
+        raise yosys.YosysError("Yosys ended with status -9", "mapping")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ways, "netlist", killed)
+        with pytest.raises(yosys.YosysError, match="status -9"):
+            ways.mapped(verilog, "killed", library, name)
+    assert ways.mapped(verilog, "killed", library, name)
