@@ -91,6 +91,10 @@ def streams(unit: BaseUnit) -> dict[str, Any]:
 
 def timing(core: TensorCore) -> dict[str, Any]:
     """Latencies and throughput of a core."""
+    rescale = f"(1 + offset) * {core.config.round_cycles}"
+    cycles = f"max(planes * steps, {rescale})"
+    if core.config.pipeline >= 2:
+        cycles += f", one more where planes * steps <= {rescale} and outputs leave"
     return {
         "latency_cycles": {
             "last activation beat to first lookup": core.fill,
@@ -98,9 +102,7 @@ def timing(core: TensorCore) -> dict[str, Any]:
             "psums taken to first scales": 1,
             "last scales of a pass to its outputs": core.rescale.latency,
         },
-        "throughput_cycles_per_pass": (
-            f"max(planes * steps, (1 + offset) * {core.config.round_cycles})"
-        ),
+        "throughput_cycles_per_pass": cycles,
     }
 
 

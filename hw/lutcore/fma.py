@@ -5,8 +5,9 @@
 
 Source: docs/specification.md, "Rescale". The factors are normalised, so that product and addend are
 two numbers of as many digits: the lower one moves, what falls below the digits of any result
-becomes sticky. The sum is rounded to FP32 or straight to the format of the output. Each unit is
-mapped by itself, so that only those on a long path grow with a clock.
+becomes sticky. The sum is rounded to FP32 or straight to the format of the output. With `truncate`
+factors are not normalised, since the product fits anyway, and nothing is sticky or rounded. Each
+unit is mapped by itself, so that only those on a long path grow with a clock.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ __all__ = ["Fma"]
 
 class Fma(FmaUnit):
     """result = RN(addend + difference * scale * 2^(exponent - 1)), or addend + difference.
+
+    With `config.truncate` addend and product, then their sum, are cut off in place of RN.
 
     enable      moves all stages on
     empty       the product is 0, so that a number stays what it is, whatever difference, scale,

@@ -13,9 +13,6 @@ from .encoding import Op, Refusal, decode
 
 __all__ = ["Cost", "cost", "costs", "listing", "pass_cycles", "planes", "total"]
 
-LEAST_ROUND = 3
-"""Fewest cycles of a round of scales (`Rescale`)."""
-
 
 class Cost(NamedTuple):
     """What an instruction takes of the lanes and of the memory port, in cycles."""
@@ -35,7 +32,7 @@ def planes(op: Op) -> int:
 
 def pass_cycles(planes: int, steps: int, rounds: int, config: TensorCoreConfig) -> int:
     """Cycles of a pass where no stream stalls: the cycle contract of `TensorCore`."""
-    return max(planes * steps, rounds * max(config.column_groups, LEAST_ROUND))
+    return max(planes * steps, rounds * config.round_cycles)
 
 
 def cost(op: Op, config: EngineConfig) -> Cost:
