@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -290,3 +291,10 @@ def test_presets():
     text = "preset 'huge' is unknown; known are paper, tiny, wide, ternary, dense, dense8"
     with pytest.raises(ConfigError, match=exactly(text)):
         preset("huge")
+
+
+def test_the_examples_are_configurations():
+    examples = [*(Path(__file__).parents[3] / "docs" / "examples").glob("*.toml")]
+    assert len(examples) >= 3
+    for path in examples:
+        TensorCoreConfig.from_toml(path)
