@@ -280,6 +280,8 @@ endmodule
 
 def part(unit: BaseUnit, suffix: str) -> BaseUnit:
     """The unit of a design with this suffix, the whole for none; InputError if there is none."""
+    if not suffix:
+        return unit
     units = {found.suffix: found for found in unit.definitions()}
     if suffix not in units:
         known = ", ".join(name for name in units if name)

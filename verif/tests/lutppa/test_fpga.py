@@ -138,9 +138,15 @@ def test_unknown_names(tmp_path, family, unit, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_packaged_sweep_can_be_built():
-    for point in sweep.load("fpga").points:
-        values = {k: v for k, v in point.items() if k not in ("kind", "design", "family", "unit")}
-        built = designs.build("lut", values)
-        assert fpga.part(built.unit, str(point.get("unit", ""))).suffix == point.get("unit", "")
+def test_packaged_sweeps_can_be_built():
+    points = [p for name in ("fpga", "default") for p in sweep.load(name).points]
+    points = [point for point in points if point["kind"] == "fpga"]
+    assert {point.get("design", "lut") for point in points} == {"lut", "mac", "add"}
+    for point in points:
+        options = ("kind", "design", "family", "unit", "place")
+        values = {name: value for name, value in point.items() if name not in options}
+        built = designs.build(point.get("design", "lut"), values)
+        suffix = point.get("unit", "")
+        found = fpga.part(built.unit, suffix)
+        assert found.suffix == suffix if suffix else found is built.unit
         assert point["family"] in fpga.FAMILIES
