@@ -62,7 +62,7 @@ ENGINE_MUTANTS = [
     _engine("reserved-bits-are-ignored", "special value", "decoder",
             "match & reserved", "match & reserved & 0"),
     Mutant("addends-left-behind", "hazard", "engine", "rescale.py",
-           "Cat(held & of.first & of.addend for held, of in before).any()", "0", "small"),
+           "Cat(held & of.first & of.addend for held, of in waits).any()", "0", "small"),
     _engine("addends-loaded-over-while-read", "hazard", "sequencer",
             "            slots[name].track(m, reads",
             '            if name != "c":\n                slots[name].track(m, reads'),

@@ -64,6 +64,8 @@ class _Passes:
             elif c.subsets:
                 base = -weight * sums
             psum = (total - base[:, None]) // factor
+            if c.subsets:  # of entries as they are
+                psum = np.minimum(psum, weight * groups * c.entry_range[-1])
             looked_up = golden.LookedUp(psum, base, factor)
             exponent, nonfinite = np.zeros(c.m, np.int64), np.zeros(c.m, np.bool_)
             if self.exponents and not raw:

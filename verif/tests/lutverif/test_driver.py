@@ -191,7 +191,7 @@ def test_beats_by_hand():
     assert job.beats["i_activations"].tolist() == [[0x8, 0, 0x7, 0]]
     assert job.beats["i_weights"].tolist() == [[0b10], [0b00]]
     scales = [int.from_bytes(beat.tobytes(), "little") for beat in job.beats["i_scales"]]
-    assert scales == [0x4000, 0xF << 32 | 0x3F80, 0xE << 32 | 0xC000]
+    assert scales == [0x4000, 0xF << 32 | 0x3F80, 0xF << 32 | 0xC000]
     assert job.outputs == 1
 
 
