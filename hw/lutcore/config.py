@@ -141,6 +141,7 @@ class TensorCoreConfig:
                 f"rescale_columns must divide n = {self.n}, not {self.rescale_columns}"
             )
         self._check_formats()
+        # The golden model counts sums that are cut off in 64 bits.
         limit = 38 if self.truncate else 41
         if self.difference_bits > limit:
             raise ConfigError(

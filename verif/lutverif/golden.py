@@ -208,10 +208,10 @@ def fma(
     binary64, then to nearest in `fmt`, at most FP32: rounding to odd keeps every "not quite half"
     visible (Boldo and Melquiond, Emulation of FMA and correctly rounded sums).
     """
-    start = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
+    start = _finite(acc)
     low = difference & 0xFFFFFF  # 24 bits, and 28 remain at most: both products are exact
     high = difference - low
-    wide = np.where(np.isfinite(scale), scale, np.float32(0)).astype(np.float64)
+    wide = _finite(scale)
     product, product_error = _two_sum(
         np.ldexp(high * wide, exponent - 1), np.ldexp(low * wide, exponent - 1)
     )
@@ -224,6 +224,18 @@ def fma(
         to_odd = rounded(to_odd, fmt)
     with np.errstate(over="ignore"):
         result = to_odd.astype(np.float32) + np.float32(0)  # -0 becomes +0
+    return _with_specials(result, acc, scale)
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The values, with 0 for infinities and NaN."""
+    return np.where(np.isfinite(values), values, np.float32(0)).astype(np.float64)
+
+
+def _with_specials(
+    result: NDArray[np.float32], acc: NDArray[np.float32], scale: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The result, but an infinite acc, or the one NaN for a NaN acc or a scale not finite."""
     result = np.where(np.isinf(acc), acc, result)
     return np.where(np.isnan(acc) | ~np.isfinite(scale), _nan(), result)
 
@@ -240,7 +252,7 @@ def truncating_fma(
     First the two operands, to multiples of 2^`_frame`, then their sum, to FP32. Otherwise as `fma`.
     """
     product, unit = _product(difference, scale, exponent, config)
-    finite = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
+    finite = _finite(acc)
     start_unit = _exponent_of(finite) - FP32.fraction_bits
     start = np.ldexp(finite, -start_unit).astype(np.int64)
     last = _frame(finite, np.where(product == 0, np.iinfo(np.int32).min, unit), config)
@@ -251,8 +263,7 @@ def truncating_fma(
     lost = np.maximum(np.maximum(length - FP32.significand_bits, FP32.unit_exponent - last), 0)
     with np.errstate(over="ignore"):
         result = np.ldexp(_moved(total, -lost).astype(np.float64), last + lost).astype(np.float32)
-    result = np.where(np.isinf(acc), acc, result)
-    return np.where(np.isnan(acc) | ~np.isfinite(scale), _nan(), result)
+    return _with_specials(result, acc, scale)
 
 
 def _product(
@@ -264,7 +275,7 @@ def _product(
     """difference * scale * 2^(exponent - 1) as (p, unit) for p * 2^unit. The scale, 0 where it is
     not finite, has as many digits as the widest format of `config`, the first of them not 0."""
     digits = _scale_digits(config)
-    fraction, place = np.frexp(np.where(np.isfinite(scale), scale, 0).astype(np.float64))
+    fraction, place = np.frexp(_finite(scale))
     product = difference * np.ldexp(fraction, digits).astype(np.int64)
     return product, place.astype(np.int64) + exponent - 1 - digits
 
@@ -501,7 +512,7 @@ class _Round(NamedTuple):
             return 0.0
         exponent = self.activations.exponent[:, None] + (self.total is None)
         _, unit = _product(np.ones((), np.int64), self.scale, exponent, config)
-        finite = np.where(np.isfinite(acc), acc, np.float32(0)).astype(np.float64)
+        finite = _finite(acc)
         return np.ldexp(1.0, _frame(finite, unit, config))
 
 
